@@ -1,0 +1,58 @@
+# The two commands of the README: `make demo` and `make test`. Each makes the
+# environment it needs in .venv, with the versions of requirements.lock.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check -c requirements.lock
+WORKERS ?= 2
+
+.PHONY: help setup demo test lint benchmarks lock clean
+
+help:
+	@echo "make demo        train, evaluate, export and run the speech recogniser"
+	@echo "make test        linters, types and every test"
+	@echo "make benchmarks  the speed tables of docs/ (quiet machine, minutes each)"
+	@echo "make lock        write requirements.lock anew from what pip resolves"
+	@echo "make clean       remove .venv and the demo's run"
+
+$(VENV)/.apps: pyproject.toml requirements.lock
+	@echo "installing seqcore and its applications into $(VENV)"
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) -e '.[apps]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.apps
+	@echo "installing the test tools and the other Keras backends into $(VENV)"
+	$(INSTALL) -e '.[apps,test,bench]'
+	@touch $@
+
+setup: $(VENV)/.apps
+
+demo: setup
+	rm -rf runs/demo
+	$(RUN) -m apps.speech train --workdir runs/demo
+	$(RUN) -m apps.speech evaluate runs/demo/model.tflite
+	$(RUN) -m apps.speech say yes --out runs/demo/yes.wav
+	$(RUN) -m apps.speech predict runs/demo/model.tflite runs/demo/yes.wav
+	@echo "the report is runs/demo/report.md"
+
+lint: $(VENV)/.test
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+test: lint
+	$(RUN) -m pytest -n $(WORKERS) --dist worksteal
+
+benchmarks: $(VENV)/.test
+	$(RUN) benchmarks/training.py
+	$(RUN) benchmarks/inference.py
+
+lock: $(VENV)/.test
+	{ echo "# Exact versions that the tests run with; a constraints file for pip."; \
+	  $(RUN) -m pip freeze --exclude-editable | grep -v ' @ ' | sed 's/+cpu$$//'; } \
+	  > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
+clean:
+	rm -rf $(VENV) runs/demo

@@ -1,0 +1,1 @@
+"""Recognisers built on seqcore: speech keywords, text and handwriting."""

@@ -1,0 +1,1 @@
+"""What every application shares: command line, training loop, evaluation, export."""

@@ -1,0 +1,179 @@
+"""The command line that every application has: train, evaluate, export, predict."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from apps.core.app import App
+from apps.core.errors import UserError
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number above 0")
+    return value
+
+
+def build_parser(app: App) -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog=f"python -m apps.{app.name}",
+        description=app.summary,
+        epilog=f"examples:\n{app.examples}",
+        formatter_class=raw,
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    train = verbs.add_parser(
+        "train",
+        help="train a model; write it, its exports and a report to a run directory",
+        description="Trains a model and writes the run directory: settings, metrics, "
+        "TensorBoard logs, checkpoints, model.keras, saved_model/, model.tflite, "
+        "report.md with figures, model_card.md.",
+        epilog="configurations:\n"
+        + "\n".join(
+            f"  {name:12s} {(type(config).__doc__ or '').splitlines()[0]}"
+            if not getattr(config, "summary", "")
+            else f"  {name:12s} {getattr(config, 'summary', '')}"
+            for name, config in app.configs.items()
+        )
+        + "\n\nsettings (--set key=value), with the values of "
+        + f"{app.default_config}:\n"
+        + "\n".join(
+            f"  {key} = {value}"
+            for key, value in vars(app.configs[app.default_config]).items()
+        ),
+        formatter_class=raw,
+    )
+    train.add_argument(
+        "--workdir",
+        metavar="DIR",
+        help="run directory, new or empty (default: runs/APP-CONFIG)",
+    )
+    train.add_argument(
+        "--config",
+        metavar="NAME",
+        choices=list(app.configs),
+        default=app.default_config,
+        help=f"{', '.join(app.configs)} (default: {app.default_config})",
+    )
+    train.add_argument("--data", metavar="PATH", help=app.data_help)
+    train.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="change one setting; may be repeated",
+    )
+    train.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue a run that was stopped or killed",
+    )
+
+    evaluate = verbs.add_parser("evaluate", help="measure a model on labelled data")
+    evaluate.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a .tflite or .keras file, or a SavedModel folder",
+    )
+    evaluate.add_argument("--data", metavar="PATH", help=app.data_help)
+    evaluate.add_argument(
+        "--split",
+        metavar="NAME",
+        default="val",
+        choices=("train", "val", "test"),
+        help="train, val or test (default: val)",
+    )
+
+    export = verbs.add_parser("export", help="write saved_model/ and model.tflite")
+    export.add_argument("model", metavar="MODEL", help="a .keras file")
+    export.add_argument("--out", metavar="DIR", required=True)
+    export.add_argument(
+        "--quantize",
+        choices=("none", "float16", "dynamic", "int8"),
+        default="dynamic",
+        help="form of the weights in model.tflite (default: dynamic)",
+    )
+    export.add_argument(
+        "--data",
+        metavar="PATH",
+        help="for int8, which measures ranges: the training data",
+    )
+
+    predict = verbs.add_parser("predict", help=f"recognise {app.input_help}")
+    predict.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a .tflite or .keras file, or a SavedModel folder",
+    )
+    predict.add_argument("files", metavar="FILE", nargs="+", help=app.input_help)
+    predict.add_argument(
+        "--top",
+        metavar="K",
+        type=_positive,
+        default=3,
+        help="number of candidates shown (default: 3)",
+    )
+
+    parsers = {
+        "train": train,
+        "evaluate": evaluate,
+        "export": export,
+        "predict": predict,
+    }
+    for name, verb in app.verbs.items():
+        parsers[name] = verbs.add_parser(name, help=verb.help)
+        importlib.import_module(verb.module).add_arguments(parsers[name])
+    for option in app.options:
+        for name in option.verbs:
+            if option.is_switch:
+                parsers[name].add_argument(
+                    option.flag, action="store_true", help=option.help
+                )
+            else:
+                parsers[name].add_argument(
+                    option.flag, metavar=option.metavar, help=option.help
+                )
+    for name in ("train", "evaluate", "export", "predict"):
+        parsers[name].add_argument(
+            "--json",
+            action="store_true",
+            help="print one JSON value on standard output",
+        )
+    return parser
+
+
+def main(app: App, argv: Sequence[str] | None = None) -> int:
+    """Runs one verb; returns the exit status.
+
+    Returns:
+        0, or 2 after a mistake of the user's (one line on standard error),
+        or 130 when interrupted.
+    """
+    arguments = build_parser(app).parse_args(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        if arguments.verb in app.verbs:
+            importlib.import_module(app.verbs[arguments.verb].module).run(arguments)
+            return 0
+        if arguments.verb == "train":
+            if arguments.workdir is None:
+                arguments.workdir = f"runs/{app.name}-{arguments.config}"
+            # Caught here, before seconds go into importing Keras.
+            from apps.core.config import override
+
+            override(app.configs[arguments.config], arguments.set).validated()
+        from apps.core import verbs
+
+        getattr(verbs, arguments.verb)(app, arguments)
+        return 0
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130

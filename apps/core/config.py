@@ -1,0 +1,123 @@
+"""Settings of a run: a frozen dataclass, its named presets, its command line form."""
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from apps.core.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """Settings that every application has; an application's own extend it.
+
+    Every field is a plain value, so that a run's settings are a JSON object
+    that travels inside the exported file.
+    """
+
+    model: str = ""
+    """Name of the architecture, one of the application's models."""
+    seed: int = 0
+    """Seed of the weights, the order of examples and the augmentation."""
+    epochs: int = 30
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    """Peak of the schedule: linear warm-up, then a cosine down to zero."""
+    warmup_epochs: float = 1.0
+    weight_decay: float = 1e-4
+    """Decoupled (AdamW, arXiv:1711.05101); not applied to biases and norms."""
+    gradient_clip: float = 1.0
+    """Largest global norm of the gradient; 0 switches clipping off."""
+    label_smoothing: float = 0.0
+    weight_averaging: float = 0.0
+    """Momentum of an exponential average of the weights that is evaluated and
+    saved in their place; 0 switches it off."""
+    patience: int = 0
+    """Epochs without a better validation score before training stops; 0: never."""
+    quantize: str = "dynamic"
+    """Form of model.tflite: none, float16, dynamic or int8."""
+
+    def validated(self) -> "TrainingConfig":
+        """This configuration, its values checked.
+
+        Raises:
+            UserError: a value is out of range; the message names it.
+        """
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name}={getattr(self, name)}: must be at least 1")
+        if not self.learning_rate > 0:
+            raise UserError(f"learning_rate={self.learning_rate}: must be positive")
+        if not 0 <= self.weight_averaging < 1:
+            raise UserError(
+                f"weight_averaging={self.weight_averaging}: must be in [0, 1)"
+            )
+        if self.quantize not in ("none", "float16", "dynamic", "int8"):
+            raise UserError(
+                f"quantize={self.quantize}: must be none, float16, dynamic or int8"
+            )
+        return self
+
+
+C = TypeVar("C", bound=TrainingConfig)
+
+
+def _parse(name: str, kind: type, text: str) -> Any:
+    try:
+        if kind is bool:
+            return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
+        return kind(text)
+    except (ValueError, KeyError):
+        wanted = {
+            bool: "true or false",
+            int: "a whole number",
+            float: "a number",
+        }.get(kind, kind.__name__)
+        raise UserError(f"--set {name}={text}: {name} must be {wanted}") from None
+
+
+def override(config: C, settings: Sequence[str]) -> C:
+    """Applies `key=value` texts to `config`, each value parsed by its field's type.
+
+    Raises:
+        UserError: no `=`, an unknown key (with the nearest one), a wrong type.
+    """
+    kinds = typing.get_type_hints(type(config))
+    values = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        name = name.strip()
+        if not equals:
+            raise UserError(f"--set {setting}: expected key=value")
+        if name not in kinds:
+            close = difflib.get_close_matches(name, kinds, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise UserError(
+                f"--set {setting}: there is no setting {name}{hint} "
+                f"(settings: {', '.join(sorted(kinds))})"
+            )
+        values[name] = _parse(name, kinds[name], text.strip())
+    return dataclasses.replace(config, **values)
+
+
+def to_json(config: TrainingConfig) -> dict[str, Any]:
+    return dataclasses.asdict(config)
+
+
+def from_json(kind: type[C], values: dict[str, Any], where: str) -> C:
+    """Inverse of `to_json`.
+
+    Raises:
+        UserError: `values` holds a key that `kind` does not have; `where` names
+            the file it came from.
+    """
+    known = {field.name for field in dataclasses.fields(kind)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise UserError(
+            f"{where}: unknown setting {unknown[0]}: "
+            "the file was made by another version of seqcore"
+        )
+    return kind(**values)

@@ -1,0 +1,63 @@
+"""From a trained .keras file to the files that are deployed."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from apps.core.errors import UserError
+
+QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
+
+
+def export_tflite(
+    model: keras.Model,
+    path: Path,
+    quantize: str,
+    metadata: dict[str, Any],
+    representative: Iterable[np.ndarray] | None = None,
+) -> None:
+    """Writes the .tflite file; `representative` inputs have no batch axis."""
+    import seqcore
+
+    samples = None
+    if quantize == "int8":
+        if representative is None:
+            raise UserError(
+                "int8 needs representative inputs: give the data the model was "
+                "trained on with --data"
+            )
+        samples = [value[None] for value in representative]
+    seqcore.export_tflite(
+        model,
+        path,
+        quantize=quantize,
+        representative_data=samples,
+        metadata=metadata | {"quantization": quantize},
+    )
+
+
+def export_all(
+    model: keras.Model,
+    folder: Path,
+    quantize: str,
+    metadata: dict[str, Any],
+    representative: Iterable[np.ndarray] | None = None,
+) -> dict[str, Path]:
+    """Writes saved_model/ and model.tflite into `folder`."""
+    import seqcore
+
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {"tflite": folder / "model.tflite", "saved_model": folder / "saved_model"}
+    export_tflite(model, found["tflite"], quantize, metadata, representative)
+    seqcore.export_saved_model(model, found["saved_model"], metadata=metadata)
+    return found
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all the files below a folder."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(f.stat().st_size for f in path.rglob("*") if f.is_file())

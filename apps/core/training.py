@@ -1,0 +1,205 @@
+"""The training loop of every application."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from apps.core import files
+from apps.core.batches import Batches
+from apps.core.errors import UserError
+from apps.core.rundir import RunDirectory
+from apps.core.task import Data, Task
+
+
+class _Bar(keras.callbacks.Callback):
+    """Progress of one epoch on standard error."""
+
+    def __init__(self, epoch: int, epochs: int, steps: int, note: str):
+        super().__init__()
+        self.bar = tqdm(
+            total=steps,
+            desc=f"epoch {epoch + 1}/{epochs}",
+            unit="batch",
+            postfix=note,
+            dynamic_ncols=True,
+            leave=False,
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update()
+
+    def on_train_end(self, logs=None):
+        self.bar.close()
+
+
+def make_optimizer(config, steps_per_epoch: int) -> keras.Optimizer:
+    """AdamW under a linear warm-up and a cosine to zero."""
+    total = config.epochs * steps_per_epoch
+    warmup = min(int(config.warmup_epochs * steps_per_epoch), total // 2)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup else config.learning_rate,
+        decay_steps=max(total - warmup, 1),
+        warmup_target=config.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    optimizer = keras.optimizers.AdamW(
+        schedule,
+        weight_decay=config.weight_decay,
+        global_clipnorm=config.gradient_clip or None,
+        use_ema=config.weight_averaging > 0,
+        ema_momentum=config.weight_averaging or 0.99,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def reseed(model: keras.Model, seed: int, epoch: int) -> None:
+    """Sets every random state in the model as a function of seed and epoch.
+
+    Checkpoints do not hold them; with this a resumed run draws the dropout
+    masks that an unbroken one draws.
+    """
+    states = [v for v in model.variables if v.path.endswith("seed_generator_state")]
+    rng = np.random.default_rng([seed, epoch])
+    for state in states:
+        state.assign(rng.integers(0, 2**31, size=state.shape).astype(state.dtype))
+
+
+class Averaged:
+    """Context manager: the model with its averaged weights in place, if it has any."""
+
+    def __init__(self, model: keras.Model):
+        self.swap = keras.callbacks.SwapEMAWeights()
+        self.swap.set_model(model)
+        self.active = bool(model.optimizer.use_ema and model.optimizer.iterations > 0)
+
+    def __enter__(self) -> None:
+        if self.active:
+            self.swap.on_predict_begin()
+
+    def __exit__(self, *_: object) -> None:
+        if self.active:
+            self.swap.on_predict_end()
+
+
+def fit(task: Task, data: Data, run: RunDirectory, metadata: dict[str, Any]) -> None:
+    """Trains from the run's last checkpoint (or the start) to the end.
+
+    Leaves the best epoch's model, by `task.monitor` on the validation split,
+    in the run's model.keras, with `metadata` inside.
+
+    Raises:
+        UserError: fewer training examples than one batch can be made of, or a
+            loss that is no longer a number.
+    """
+    config = task.config
+    keras.utils.set_random_seed(config.seed)
+    model = task.build_model(data)
+    batches = task.training_batches(data.splits["train"])
+    if len(batches) == 0:
+        raise UserError("the training split is empty")
+    task.compile(model, make_optimizer(config, len(batches)))
+    model.optimizer.build(model.trainable_variables)
+    state: dict[str, Any] = {"best": None, "best_epoch": None, "seconds": 0.0}
+    history = run.history()
+    first = 0
+    checkpoint = run.last_checkpoint()
+    if checkpoint:
+        first, folder = checkpoint
+        model.load_weights(folder / "state.weights.h5")
+        state = files.read_json(folder / "state.json")
+        history = history[:first]
+    from tensorboard.summary import Writer  # after the argument errors: it is slow
+
+    writer = Writer(str(run.path / "tensorboard"))
+    for epoch in range(first, config.epochs):
+        if _stalled(config, state, epoch):
+            tqdm.write(f"no better epoch for {config.patience}: stopped", _stderr())
+            break
+        row = _epoch(task, model, batches, data, epoch, state)
+        value = row[task.monitor]
+        sign = 1 if task.monitor_mode == "max" else -1
+        if state["best"] is None or sign * value > sign * state["best"]:
+            state |= {"best": value, "best_epoch": epoch}
+            with Averaged(model):
+                save_model(model, run.best_model, metadata)
+        history.append(row)
+        with run.checkpoint(epoch + 1) as folder:
+            folder.mkdir()
+            model.save_weights(folder / "state.weights.h5")
+            (folder / "state.json").write_text(json.dumps(state))
+        run.prune_checkpoints(epoch + 1)
+        run.log(history)
+        for name, number in row.items():
+            if name not in ("epoch", "n"):
+                writer.add_scalar(name, number, epoch)
+        writer.flush()
+        mark = "  *" if state["best_epoch"] == epoch else ""
+        tqdm.write(
+            f"epoch {epoch + 1:3d}/{config.epochs}  loss {row['train_loss']:.4f}  "
+            f"val {task.monitor} {value:.4f}  {row['seconds']:.1f} s{mark}",
+            _stderr(),
+        )
+    writer.close()
+
+
+def _stderr():
+    import sys
+
+    return sys.stderr
+
+
+def _stalled(config, state: dict[str, Any], epoch: int) -> bool:
+    best = state["best_epoch"]
+    return bool(config.patience and best is not None) and (
+        epoch - best > config.patience
+    )
+
+
+def _epoch(
+    task: Task,
+    model: keras.Model,
+    batches: Batches,
+    data: Data,
+    epoch: int,
+    state: dict[str, Any],
+) -> dict[str, Any]:
+    """One epoch of training and its validation; returns the row to log."""
+    config = task.config
+    begin = time.perf_counter()
+    batches.epoch = epoch
+    reseed(model, config.seed, epoch)
+    best = "" if state["best"] is None else f"best {task.monitor} {state['best']:.4f}"
+    bar = _Bar(epoch, config.epochs, len(batches), best)
+    logs = model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[bar])
+    loss = float(logs.history["loss"][-1])
+    if not np.isfinite(loss):
+        raise UserError(
+            f"the loss became {loss} in epoch {epoch + 1}: "
+            "try a smaller --set learning_rate or gradient_clip"
+        )
+    trained = time.perf_counter()
+    with Averaged(model):
+        outputs = task.outputs(model, data.splits["val"])
+    found = task.metrics(data.splits["val"], outputs, data.labels)
+    row: dict[str, Any] = {"epoch": epoch + 1, "train_loss": loss}
+    row |= {k: v for k, v in found.items() if isinstance(v, int | float)}
+    row["learning_rate"] = float(model.optimizer.learning_rate)
+    row["train_seconds"] = round(trained - begin, 3)
+    row["seconds"] = round(time.perf_counter() - begin, 3)
+    state["seconds"] += row["seconds"]
+    return row
+
+
+def save_model(model: keras.Model, path: Path, metadata: dict[str, Any]) -> None:
+    """Writes a .keras file that carries `metadata`, whole or not at all."""
+    from seqcore.export import write_metadata
+
+    with files.replacing(path) as temporary:
+        model.save(temporary)
+        write_metadata(temporary, metadata)

@@ -1,0 +1,206 @@
+"""The verbs of the command line. Imported only once the arguments are known good."""
+
+import json
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from apps.core import config as configs
+from apps.core import exporting, recogniser, report, training
+from apps.core.app import App
+from apps.core.config import TrainingConfig, to_json
+from apps.core.errors import UserError
+from apps.core.rundir import RunDirectory
+from apps.core.task import Data, Task
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _options(app: App, arguments: Namespace) -> list[str]:
+    """The app's shorthand flags that were given, as key=value."""
+    found = []
+    for option in app.options:
+        name = option.flag.lstrip("-").replace("-", "_")
+        value = getattr(arguments, name, None)
+        if arguments.verb in option.verbs and value not in (None, False):
+            found.append(f"{option.field}={'true' if value is True else value}")
+    return found
+
+
+def train(app: App, arguments: Namespace) -> None:
+    settings = _options(app, arguments) + arguments.set
+    if arguments.resume:
+        run, record = RunDirectory.resume(arguments.workdir, app)
+        config: TrainingConfig = record["settings"]
+        if configs.override(config, settings) != config or (
+            arguments.data not in (None, record["data"])
+        ):
+            raise UserError(
+                f"{arguments.workdir}: --resume goes on with the settings and data "
+                "the run began with: leave the changed ones out, or start a new run"
+            )
+    else:
+        config = configs.override(app.configs[arguments.config], settings).validated()
+        record = {"config": arguments.config, "data": arguments.data}
+    task = app.make_task(config)
+    _say("reading data")
+    data = task.load(record["data"], ("train", "val"))
+    if not arguments.resume:
+        run = RunDirectory.start(
+            arguments.workdir, app, arguments.config, config, arguments.data
+        )
+    for name, split in data.splits.items():
+        _say(f"{name}: {len(split)} examples, {len(data.labels)} labels")
+    metadata = _metadata(app, task, data, record)
+    training.fit(task, data, run, metadata)
+    summary = _finish(app, task, data, run, record)
+    _emit(arguments, summary, _train_text(summary))
+
+
+def _metadata(app: App, task: Task, data: Data, record: dict[str, Any]):
+    return {
+        "app": app.name,
+        "config": record["config"],
+        "labels": list(data.labels),
+        "input": task.input_description,
+        "settings": to_json(task.config),
+        "training_data": data.description,
+    }
+
+
+def _finish(
+    app: App, task: Task, data: Data, run: RunDirectory, record: dict[str, Any]
+) -> dict[str, Any]:
+    """Exports the best epoch, evaluates the exported files, writes the report."""
+    import keras
+
+    record = record | {"command": _command(app, record, task, run)}
+    model = keras.saving.load_model(run.best_model, compile=False)
+    metadata = recogniser.load(str(run.best_model), app).metadata
+    _say("exporting and evaluating the exported files")
+    representative = list(task.representative_inputs(data.splits["train"], 100))
+    exporting.export_all(
+        model, run.path, task.config.quantize, metadata, representative
+    )
+    forms = report.compare_forms(app, task, model, data, run)
+    split = data.splits["val"]
+    tflite = recogniser.load(str(run.path / "model.tflite"), app)
+    outputs = task.outputs(tflite.runner, split)
+    metrics = task.metrics(split, outputs, data.labels)
+    history = run.history()
+    pick = max if task.monitor_mode == "max" else min
+    metrics["best"] = pick(row[task.monitor] for row in history)
+    size = model.count_params()
+    report.write_card(
+        run.path / "model_card.md", app, task, data, record, metrics, size
+    )
+    report.write_report(
+        app, task, run, record, data, metrics, outputs, forms, size
+    )  # fmt: skip
+    return {
+        "workdir": str(run.path),
+        task.monitor: metrics[task.monitor],
+        "n": metrics["n"],
+        "epochs": len(history),
+        "parameters": size,
+        "tflite": str(run.path / "model.tflite"),
+        "tflite_bytes": exporting.size_of(run.path / "model.tflite"),
+        "report": str(run.report),
+        "forms": forms,
+    }
+
+
+def _command(app: App, record: dict[str, Any], task: Task, run: RunDirectory) -> str:
+    """The command that reproduces the run."""
+    preset = to_json(app.configs[record["config"]])
+    changed = [
+        f"--set {key}={value}"
+        for key, value in to_json(task.config).items()
+        if preset[key] != value
+    ]
+    data = [f"--data {record['data']}"] if record["data"] else []
+    start = f"python -m apps.{app.name} train --config {record['config']}"
+    return " ".join([start, *data, *changed, f"--workdir {run.path}"])
+
+
+def _train_text(summary: dict[str, Any]) -> str:
+    rows = [
+        f"  {row['form']:28s} {row['kilobytes']:6d} KB"
+        + "".join(
+            f"  {k} {v:.4f}"
+            for k, v in row.items()
+            if k not in ("form", "kilobytes", "milliseconds_per_example")
+        )
+        for row in summary["forms"]
+    ]
+    return "\n".join(
+        ["every form on the validation split:", *rows, f"report: {summary['report']}"]
+    )
+
+
+def evaluate(app: App, arguments: Namespace) -> None:
+    model = recogniser.load(arguments.model, app)
+    config = configs.override(model.config(app), _options(app, arguments))
+    task = app.make_task(config)
+    data = task.load(arguments.data, (arguments.split,), model.labels)
+    split = data.splits[arguments.split]
+    outputs = task.outputs(model.runner, split)
+    found = task.metrics(split, outputs, model.labels)
+    found |= {"model": arguments.model, "split": arguments.split}
+    _emit(arguments, found, task.evaluation_text(found))
+
+
+def export(app: App, arguments: Namespace) -> None:
+    import keras
+
+    if Path(arguments.model).suffix != ".keras":
+        raise UserError(f"{arguments.model}: only a .keras file can be exported")
+    loaded = recogniser.load(arguments.model, app)
+    representative = None
+    task = app.make_task(loaded.config(app))
+    if arguments.quantize == "int8":
+        data = task.load(arguments.data, ("train",), loaded.labels)
+        representative = list(task.representative_inputs(data.splits["train"], 100))
+    assert isinstance(loaded.runner, keras.Model)
+    found = exporting.export_all(
+        loaded.runner,
+        Path(arguments.out),
+        arguments.quantize,
+        loaded.metadata,
+        representative,
+    )
+    sizes = {name: exporting.size_of(path) for name, path in found.items()}
+    summary = {name: str(path) for name, path in found.items()} | {
+        "bytes": sizes,
+        "quantize": arguments.quantize,
+    }
+    text = "\n".join(f"{path}  {sizes[name]:,} bytes" for name, path in found.items())
+    _emit(arguments, summary, text)
+
+
+def predict(app: App, arguments: Namespace) -> None:
+    model = recogniser.load(arguments.model, app)
+    task = app.make_task(model.config(app))
+    top = min(arguments.top, len(model.labels))
+    # All files are read before any is answered: a bad one prints one line only.
+    examples = [pair for name in arguments.files for pair in task.read(name)]
+    answers: list[dict[str, Any]] = []
+    for title, value in examples:
+        output = task.output(model.runner, value)
+        answers.append(
+            {"file": title, "candidates": task.describe(output, model.labels, top)}
+        )
+    lines = []
+    for answer in answers:
+        shown = "  ".join(
+            f"{c['label']} {c['score']:.3f}" for c in answer["candidates"]
+        )
+        lines.append(f"{answer['file']}: {shown}")
+    _emit(arguments, answers, "\n".join(lines))
+
+
+def _emit(arguments: Namespace, value: Any, text: str) -> None:
+    print(json.dumps(value, ensure_ascii=False) if arguments.json else text)

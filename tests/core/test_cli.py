@@ -1,0 +1,181 @@
+"""Protects the promise of the command line: one clear line and status 2."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.core import toy
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    assert toy.run("train", "--workdir", str(folder), "--set", "epochs=1") == 0
+    return folder
+
+
+@pytest.fixture
+def tone(tmp_path):
+    path = tmp_path / "tone.npy"
+    np.save(path, np.sin(np.arange(16) * 0.4).astype("float32"))
+    return str(path)
+
+
+def fails(capsys, *arguments):
+    """Runs, expects status 2 and one line; returns the line."""
+    assert toy.run(*arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = [x for x in captured.err.splitlines() if x.startswith("error: ")]
+    assert len(lines) == 1, captured.err
+    return lines[0]
+
+
+def test_help_does_not_import_keras():
+    code = (
+        "import sys\nfrom tests.core import toy\n"
+        "try: toy.run('--help')\nexcept SystemExit: pass\n"
+        "assert not {'keras', 'tensorflow', 'numpy'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    for verb in ("train", "evaluate", "export", "predict"):
+        assert verb in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("settings", "part"),
+    [
+        (["--set", "epoch=3"], "did you mean epochs?"),
+        (["--set", "epochs"], "expected key=value"),
+        (["--set", "epochs=many"], "must be a whole number"),
+        (["--set", "epochs=0"], "must be at least 1"),
+        (["--set", "loud=perhaps"], "must be true or false"),
+        (["--set", "learning_rate=-1"], "must be positive"),
+        (["--set", "quantize=int4"], "must be none, float16, dynamic or int8"),
+        (["--set", "weight_averaging=1"], "must be in [0, 1)"),
+        (["--noise", "loud"], "must be a number"),
+        (["--data", "/no/such/folder"], "/no/such/folder"),
+    ],
+)
+def test_wrong_settings(capsys, tmp_path, settings, part):
+    folder = tmp_path / "run"
+    assert part in fails(capsys, "train", "--workdir", str(folder), *settings)
+    assert not folder.exists()
+
+
+def test_unknown_config_is_an_argument_error(tmp_path):
+    with pytest.raises(SystemExit) as error:
+        toy.run("train", "--workdir", str(tmp_path), "--config", "huge")
+    assert error.value.code == 2
+
+
+def test_occupied_workdir(capsys, trained, tmp_path):
+    line = fails(capsys, "train", "--workdir", str(trained))
+    assert "holds a run already" in line and "--resume" in line
+    (tmp_path / "letter.txt").write_text("mine")
+    line = fails(capsys, "train", "--workdir", str(tmp_path))
+    assert "not an empty folder" in line
+
+
+def test_resume_errors(capsys, trained, tmp_path):
+    line = fails(capsys, "train", "--workdir", str(tmp_path / "no"), "--resume")
+    assert "no run to resume" in line
+    line = fails(
+        capsys, "train", "--workdir", str(trained), "--resume", "--set", "units=9"
+    )
+    assert "settings and data the run began with" in line
+
+
+def test_predict(capsys, trained, tone):
+    answers = {}
+    for form in ("model.keras", "saved_model", "model.tflite"):
+        assert toy.run("predict", str(trained / form), tone, "--json") == 0
+        ((answer),) = json.loads(capsys.readouterr().out)
+        assert answer["file"] == tone
+        assert len(answer["candidates"]) == 3
+        answers[form] = {c["label"]: c["score"] for c in answer["candidates"]}
+        assert sum(answers[form].values()) == pytest.approx(1, abs=1e-2)
+    for label, score in answers["model.keras"].items():
+        assert answers["saved_model"][label] == pytest.approx(score, abs=1e-4)
+        assert answers["model.tflite"][label] == pytest.approx(score, abs=0.05)
+    assert toy.run("predict", str(trained / "model.tflite"), tone, "--top", "1") == 0
+    assert capsys.readouterr().out.count(" ") == 2
+
+
+def test_predict_on_bad_files(capsys, trained, tone, tmp_path):
+    model = str(trained / "model.tflite")
+    assert "no such file" in fails(capsys, "predict", model, tone, "absent.npy")
+    bad = tmp_path / "bad.npy"
+    bad.write_bytes(b"hello")
+    assert "bad.npy" in fails(capsys, "predict", model, str(bad))
+
+
+def test_export_quantised(capsys, trained, tmp_path):
+    for form in ("none", "float16", "dynamic", "int8"):
+        out = tmp_path / form
+        model = str(trained / "model.keras")
+        done = toy.run("export", model, "--out", str(out), "--quantize", form, "--json")
+        assert done == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["bytes"]["tflite"] == (out / "model.tflite").stat().st_size
+        assert toy.run("evaluate", found["tflite"], "--json") == 0
+        assert json.loads(capsys.readouterr().out)["n"] == 96
+
+
+def test_wrong_models(capsys, trained, tone, tmp_path):
+    cases = {}
+    cases["absent"] = (tmp_path / "absent.tflite", "no such model")
+    text = tmp_path / "model.txt"
+    text.write_text("hello")
+    cases["other kind"] = (text, "is not a model")
+    empty = tmp_path / "empty.tflite"
+    empty.write_bytes(b"")
+    cases["empty"] = (empty, "empty.tflite")
+    noise = tmp_path / "noise.tflite"
+    noise.write_bytes(b"\x00" * 5000)
+    cases["noise"] = (noise, "noise.tflite")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    cases["folder"] = (folder, "not a SavedModel")
+    whole = (trained / "model.tflite").read_bytes()
+    cut = tmp_path / "cut.tflite"
+    cut.write_bytes(whole[: len(whole) // 2])
+    cases["cut"] = (cut, "cut.tflite")
+    kcut = tmp_path / "cut.keras"
+    kcut.write_bytes((trained / "model.keras").read_bytes()[:4000])
+    cases["cut keras"] = (kcut, "cut.keras")
+    for name, (path, part) in cases.items():
+        for verb in (("evaluate", str(path)), ("predict", str(path), tone)):
+            assert part in fails(capsys, *verb), name
+
+
+def test_damaged_body_with_good_metadata(capsys, trained, tone, tmp_path):
+    """The metadata can be read but the model cannot: still one line."""
+    path = tmp_path / "broken.tflite"
+    raw = bytearray((trained / "model.tflite").read_bytes())
+    raw[8:2000] = b"\xff" * 1992
+    path.write_bytes(bytes(raw))
+    assert zipfile.is_zipfile(path)
+    assert "is damaged" in fails(capsys, "predict", str(path), tone)
+
+
+def test_model_of_another_app(capsys, trained, tone, tmp_path):
+    import seqcore
+
+    path = tmp_path / "other.keras"
+    path.write_bytes((trained / "model.keras").read_bytes())
+    from seqcore.export import write_metadata
+
+    write_metadata(path, seqcore.read_metadata(path) | {"app": "speech"})
+    line = fails(capsys, "predict", str(path), tone)
+    assert "is a model of apps.speech, and this is apps.toy" in line

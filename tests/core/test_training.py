@@ -1,0 +1,127 @@
+"""Protects the run directory: complete, resumable after kill -9, never half written."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.core import toy
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    assert toy.run("train", "--workdir", str(folder)) == 0
+    return folder
+
+
+def rows(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").open()]
+
+
+def test_run_directory_holds_everything(finished):
+    names = {path.name for path in finished.iterdir()}
+    assert names >= {
+        "config.json",
+        "versions.json",
+        "metrics.jsonl",
+        "tensorboard",
+        "checkpoint",
+        "model.keras",
+        "saved_model",
+        "model.tflite",
+        "report.md",
+        "model_card.md",
+        "figures",
+    }
+    assert not [name for name in names if name.startswith(".")]
+    assert json.loads((finished / "config.json").read_text())["settings"]["epochs"] == 4
+    assert len(rows(finished)) == 4
+    assert (finished / "figures" / "curves.png").stat().st_size > 1000
+    assert (finished / "figures" / "confusion.png").stat().st_size > 1000
+
+
+def test_training_learns(finished):
+    assert rows(finished)[-1]["accuracy"] > 0.8
+
+
+def test_every_form_scores_the_same(finished, capsys):
+    accuracy = {}
+    for form in ("model.keras", "saved_model", "quantized/none.tflite"):
+        assert toy.run("evaluate", str(finished / form), "--json") == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["n"] == 96
+        accuracy[form] = found["accuracy"]
+    assert len(set(accuracy.values())) == 1, accuracy
+    assert toy.run("evaluate", str(finished / "model.tflite"), "--json") == 0
+    found = json.loads(capsys.readouterr().out)["accuracy"]
+    assert abs(found - accuracy["model.keras"]) < 0.05
+
+
+def test_report_shows_measured_numbers(finished, capsys):
+    toy.run("evaluate", str(finished / "model.tflite"), "--json")
+    accuracy = json.loads(capsys.readouterr().out)["accuracy"]
+    assert f"{accuracy:.4f}" in (finished / "report.md").read_text()
+    assert f"{accuracy:.4f}" in (finished / "model_card.md").read_text()
+
+
+def test_killed_run_resumes_to_the_unbroken_result(finished, tmp_path):
+    """kill -9 once an epoch is checkpointed; --resume must see the same batches,
+    dropout masks and optimizer state as the run that was left alone."""
+    folder = tmp_path / "killed"
+    command = [
+        sys.executable,
+        "-m",
+        "tests.core.toy",
+        "train",
+        "--workdir",
+        str(folder),
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
+    )
+    deadline = time.time() + 120
+    while not (folder / "checkpoint" / "epoch-00001").exists():
+        assert time.time() < deadline and process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (folder / "report.md").exists()
+    assert toy.run("train", "--workdir", str(folder), "--resume") == 0
+    broken, whole = rows(folder), rows(finished)
+    assert [row["epoch"] for row in broken] == [1, 2, 3, 4]
+    for a, b in zip(broken, whole, strict=True):
+        assert a["train_loss"] == pytest.approx(b["train_loss"], abs=2e-3)
+        assert a["loss"] == pytest.approx(b["loss"], abs=2e-3)
+
+
+def test_resume_of_a_finished_run_trains_no_further(finished, capsys):
+    before = rows(finished)
+    assert toy.run("train", "--workdir", str(finished), "--resume", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["epochs"] == 4
+    assert rows(finished) == before
+
+
+def test_weight_averaging_and_patience(tmp_path, capsys):
+    folder = tmp_path / "run"
+    arguments = ["--config", "averaged", "--set", "patience=1", "--set", "epochs=12"]
+    assert toy.run("train", "--workdir", str(folder), *arguments, "--json") == 0
+    epochs = json.loads(capsys.readouterr().out)["epochs"]
+    assert epochs == len(rows(folder)) < 12
+
+
+def test_same_seed_same_run_other_seed_other_run(finished, tmp_path):
+    again, other = tmp_path / "again", tmp_path / "other"
+    quick = ["--set", "epochs=1"]
+    assert toy.run("train", "--workdir", str(again), *quick) == 0
+    assert toy.run("train", "--workdir", str(other), *quick, "--set", "seed=1") == 0
+    assert rows(again)[0]["train_loss"] != rows(other)[0]["train_loss"]

@@ -53,6 +53,81 @@ class Batches(keras.utils.PyDataset):
         raise NotImplementedError
 
 
+class BucketedBatches(Batches):
+    """Batches of examples of similar lengths, each padded to one of a few lengths.
+
+    The promise of `Batches` holds: batch `i` of epoch `e` is a function of the
+    seed, `e` and `i` alone, and there are as many batches. What is left of a
+    bucket after its last full batch moves up to the next longer bucket.
+
+    Args:
+        lengths: Length of each example, in whatever unit it is padded in.
+        batch_size: Examples a batch; cut to the number of examples.
+        seed: Any integer.
+        buckets: Most bucket lengths to use; 1 pads everything to the longest.
+    """
+
+    def __init__(
+        self, lengths: Sequence[int], batch_size: int, seed: int, buckets: int = 4
+    ):
+        super().__init__(len(lengths), batch_size, seed)
+        self.lengths = np.asarray(lengths, int)
+        self.boundaries = bucket_boundaries(lengths, buckets)
+        self._bucket = np.searchsorted(self.boundaries, self.lengths)
+        self._planned: tuple[int, np.ndarray] | None = None
+
+    def order(self) -> np.ndarray:
+        """The permutation of this epoch, [len(self) * batch_size], by batches."""
+        if self._planned is None or self._planned[0] != self.epoch:
+            # What no full batch is made of is left out before sorting into
+            # buckets, or it would always be the longest examples.
+            kept = super().order()[: len(self) * self.batch_size]
+            by_bucket = kept[np.argsort(self._bucket[kept], kind="stable")]
+            batches = by_bucket.reshape(len(self), self.batch_size)
+            rng = np.random.default_rng([self.seed, self.epoch, 1])
+            self._planned = (self.epoch, rng.permutation(batches).reshape(-1))
+        return self._planned[1]
+
+    def padded_length(self, indices: np.ndarray) -> int:
+        """The length that a batch of these examples is padded to."""
+        return int(self.boundaries[self._bucket[indices].max()])
+
+
+def bucket_boundaries(lengths: Sequence[int], count: int) -> np.ndarray:
+    """The (at most) `count` lengths to pad to that leave the least padding.
+
+    Every example is padded to the first boundary that is not below its length;
+    the sum of the padded lengths is the smallest possible (found by dynamic
+    programming over the lengths that occur). The last is the longest length.
+    """
+    values, counts = np.unique(np.asarray(lengths, int), return_counts=True)
+    if len(values) > _MOST_LENGTHS:  # neighbours share a boundary
+        step = -(-len(values) // _MOST_LENGTHS)
+        groups = np.arange(len(values)) // step
+        counts = np.bincount(groups, counts).astype(int)
+        values = np.maximum.reduceat(values, np.arange(0, len(values), step))
+    total = np.concatenate([[0], np.cumsum(counts)])
+    # cost[j]: padded length of the values below j, in the buckets so far.
+    cost = np.concatenate([[0.0], np.full(len(values), np.inf)])
+    choices = []
+    for _ in range(min(count, len(values))):
+        # A last bucket holding values i..j-1 pads them to values[j - 1].
+        last = (total[None, 1:] - total[:-1, None]) * values[None, :]
+        sums = np.where(last > 0, cost[:-1, None] + last, np.inf)
+        choices.append(sums.argmin(0))
+        cost = np.concatenate([[np.inf], sums.min(0)])
+    boundaries, j = [], len(values)
+    for choice in reversed(choices):
+        boundaries.append(values[j - 1])
+        j = int(choice[j - 1])
+        if j == 0:
+            break
+    return np.array(boundaries[::-1])
+
+
+_MOST_LENGTHS = 256
+
+
 def one_hot(indices: Sequence[int] | np.ndarray, count: int) -> np.ndarray:
     """float32 [len(indices), count]."""
     return np.eye(count, dtype="float32")[np.asarray(indices)]

@@ -1,10 +1,11 @@
 """The command line that every application has: train, evaluate, export, predict."""
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from apps.core.app import App
 from apps.core.errors import UserError
@@ -147,6 +148,24 @@ def build_parser(app: App) -> argparse.ArgumentParser:
     return parser
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps native code's start-up chatter off standard error.
+
+    TensorFlow writes about oneDNN and CUDA before its log level is read; a user
+    who made a typing mistake should see one line. What Python raises still shows.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
 def main(app: App, argv: Sequence[str] | None = None) -> int:
     """Runs one verb; returns the exit status.
 
@@ -167,6 +186,10 @@ def main(app: App, argv: Sequence[str] | None = None) -> int:
             from apps.core.config import override
 
             override(app.configs[arguments.config], arguments.set).validated()
+        with _quiet():
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()  # looks for a GPU, and says so
         from apps.core import verbs
 
         getattr(verbs, arguments.verb)(app, arguments)

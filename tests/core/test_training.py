@@ -43,8 +43,8 @@ def test_run_directory_holds_everything(finished):
         "figures",
     }
     assert not [name for name in names if name.startswith(".")]
-    assert json.loads((finished / "config.json").read_text())["settings"]["epochs"] == 4
-    assert len(rows(finished)) == 4
+    assert json.loads((finished / "config.json").read_text())["settings"]["epochs"] == 6
+    assert len(rows(finished)) == 6
     assert (finished / "figures" / "curves.png").stat().st_size > 1000
     assert (finished / "figures" / "confusion.png").stat().st_size > 1000
 
@@ -98,7 +98,7 @@ def test_killed_run_resumes_to_the_unbroken_result(finished, tmp_path):
     assert not (folder / "report.md").exists()
     assert toy.run("train", "--workdir", str(folder), "--resume") == 0
     broken, whole = rows(folder), rows(finished)
-    assert [row["epoch"] for row in broken] == [1, 2, 3, 4]
+    assert [row["epoch"] for row in broken] == [1, 2, 3, 4, 5, 6]
     for a, b in zip(broken, whole, strict=True):
         assert a["train_loss"] == pytest.approx(b["train_loss"], abs=2e-3)
         assert a["loss"] == pytest.approx(b["loss"], abs=2e-3)
@@ -107,7 +107,7 @@ def test_killed_run_resumes_to_the_unbroken_result(finished, tmp_path):
 def test_resume_of_a_finished_run_trains_no_further(finished, capsys):
     before = rows(finished)
     assert toy.run("train", "--workdir", str(finished), "--resume", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["epochs"] == 4
+    assert json.loads(capsys.readouterr().out)["epochs"] == 6
     assert rows(finished) == before
 
 

@@ -9,7 +9,7 @@ from apps.core.config import TrainingConfig
 
 @dataclasses.dataclass(frozen=True)
 class ToyConfig(TrainingConfig):
-    units: int = 6
+    units: int = 16
     dropout: float = 0.2
     noise: float = 0.1
     loud: bool = False
@@ -17,7 +17,7 @@ class ToyConfig(TrainingConfig):
 
 CONFIGS = {
     "small": ToyConfig(
-        model="small", epochs=4, batch_size=16, learning_rate=0.02, warmup_epochs=0.5
+        model="small", epochs=6, batch_size=16, learning_rate=0.03, warmup_epochs=0.5
     ),
     "averaged": ToyConfig(
         model="small",

@@ -1,0 +1,71 @@
+"""The one road from TensorFlow functions to a .tflite file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from seqcore.export.errors import ExportError
+from seqcore.export.program import SERVING, Program
+
+QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
+
+
+def convert(
+    program: Program,
+    quantize: str,
+    representative: Callable[[], Iterator[Any]] | None = None,
+) -> bytes:
+    """Convert every signature of ``program``, builtin operators only."""
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        program.save(folder)
+        keys = list(program.signatures)
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            folder, signature_keys=sorted(keys, key=lambda k: k != SERVING)
+        )
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        if quantize != "none":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if quantize == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        if quantize == "int8":
+            converter.representative_dataset = representative
+        try:
+            model = converter.convert()
+        except Exception as error:
+            raise ExportError(_explain(error)) from error
+    if not model:
+        raise ExportError("the TFLite converter returned an empty file")
+    return model
+
+
+def _explain(error: Exception) -> str:
+    """The line of the converter's report that names the operator."""
+    text = str(error)
+    ops = sorted(set(re.findall(r"\btf\.([A-Z]\w+)", text)))
+    first = next((line for line in text.splitlines() if "error" in line), text)
+    named = f" (TensorFlow operators {', '.join(ops)})" if ops else ""
+    return (
+        f"the model uses something TFLite's builtin operators cannot express{named}: "
+        f"{first.strip()[:300]}; write that layer with operations from "
+        "https://ai.google.dev/edge/litert/models/ops_compatibility"
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the converter's C++ progress notes off the terminal."""
+    with open(os.devnull, "w") as null:
+        saved = os.dup(2)
+        os.dup2(null.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

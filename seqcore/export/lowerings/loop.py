@@ -1,0 +1,180 @@
+"""The ``loop`` lowering: a WHILE over time steps, built for LiteRT on a CPU.
+
+What shapes it was measured with ``benchmarks/inference.py``:
+
+- The input projection leaves the loop: one FULLY_CONNECTED over all steps.
+- A step reads its row of the projection by GATHER with a scalar index, the
+  cheapest dynamic read LiteRT has (SLICE needs a PACK before it).
+- LiteRT copies every loop variable that the body writes, each turn, and
+  DYNAMIC_UPDATE_SLICE copies its operand once more. Writing a full sequence one
+  row at a time therefore costs time quadratic in its length. So an inner WHILE
+  fills a block of steps and the outer one writes whole blocks.
+- Starting a WHILE costs about as much as eight small operators (its subgraphs
+  are planned afresh), so blocks are neither too short nor too long.
+- XNNPACK packs the weights of each FULLY_CONNECTED separately: computing several
+  steps a turn saves bookkeeping but multiplies the weights in the cache, so it
+  pays for small (or quantised) recurrent weights only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+# Measured on one x86 core; only their ratio steers the choice of a block.
+_WHILE_START_US = 8.0
+_COPY_BYTES_PER_US = 25_000.0
+# Packed copies of the recurrent weights that may share the cache.
+_PACKED_BYTES = 256 * 1024
+_MOST_STEPS_A_TURN = 4
+# The length a dynamic sequence is planned for.
+_TYPICAL_TIMESTEPS = 100
+
+
+@dataclass(frozen=True)
+class Blocking:
+    """How a loop is cut: ``unroll`` steps a turn, ``block`` steps a write.
+
+    ``block`` is 0 where each turn writes straight into the sequence.
+    """
+
+    unroll: int
+    block: int
+
+
+def plan_blocking(
+    timesteps: int | None, row_bytes: int, weight_bytes: int, sequence: bool
+) -> Blocking:
+    """Choose the blocking that moves the fewest bytes.
+
+    Args:
+        timesteps: Length of the sequence, or None if it is dynamic.
+        row_bytes: Bytes of one step's output.
+        weight_bytes: Bytes of the recurrent weights as the runtime packs them.
+        sequence: Whether every step's output is wanted.
+    """
+    fit = max(1, min(_MOST_STEPS_A_TURN, _PACKED_BYTES // max(1, weight_bytes)))
+    if timesteps is not None and timesteps > 0:
+        # A divisor of the length needs no second loop for the remainder.
+        divisors = [u for u in range(fit, 1, -1) if timesteps % u == 0]
+        fit = divisors[0] if divisors else 1 if timesteps < 8 else fit
+    if not sequence:
+        return Blocking(fit, 0)
+    length = timesteps or _TYPICAL_TIMESTEPS
+    copy = 2 * row_bytes / _COPY_BYTES_PER_US
+
+    def cost(block: int) -> float:
+        if block == 0:
+            return (length / fit) * length * copy
+        turns = math.ceil(length / block)
+        return turns * (_WHILE_START_US + length * copy) + length / fit * block * copy
+
+    blocks = [b for b in range(2 * fit, length, fit)]
+    return Blocking(fit, min([0, *blocks], key=cost))
+
+
+Carry = list[tf.Tensor]
+Step = Callable[[tf.Tensor, Carry], tuple[tf.Tensor, Carry]]
+
+
+def run_steps(
+    step: Step,
+    rows: tf.Tensor,
+    carry: Carry,
+    timesteps: Any,
+    blocking: Blocking,
+    output_size: int | None,
+) -> tuple[tf.Tensor | None, Carry]:
+    """Run ``step`` over the rows of ``rows`` in order.
+
+    Args:
+        step: Maps one row (1, width) and the carried tensors to an output
+            (1, output_size) and the carried tensors that follow.
+        rows: (timesteps, width).
+        carry: The tensors to start with.
+        timesteps: An int or a scalar int32 tensor.
+        blocking: From :func:`plan_blocking`.
+        output_size: Width of an output row, or None if only the carry is wanted.
+
+    Returns:
+        The outputs (timesteps, output_size), or None, and the last carry.
+    """
+    unroll = blocking.unroll
+    # Odd steps first, so that the long loop needs no remainder.
+    odd = timesteps % unroll if unroll > 1 else 0
+    block = blocking.block if output_size else 0
+    y = None
+    if output_size:
+        length = timesteps
+        if block:
+            length = odd + -(-(timesteps - odd) // block) * block
+        # DYNAMIC_UPDATE_SLICE wants room for a whole write even if none happens.
+        room = max(block, unroll)
+        if isinstance(length, int):
+            length = max(length, room)
+        elif room > 1:
+            length = tf.maximum(length, room)
+        y = tf.zeros([length, output_size], rows.dtype)
+    if not isinstance(odd, int) or odd:
+        y, carry = _turns(step, rows, carry, y, 0, odd, 1)
+    if block:
+        y, carry = _blocks(step, rows, carry, y, odd, timesteps, blocking)
+    else:
+        y, carry = _turns(step, rows, carry, y, odd, timesteps, unroll)
+    if y is not None and y.shape[0] != timesteps:
+        y = y[:timesteps]
+    return y, carry
+
+
+def _turns(step, rows, carry, y, begin, end, unroll, offset=0):
+    """One WHILE from ``begin`` to ``end`` that writes row t to y[t - offset]."""
+
+    def body(t, carry, y):
+        if unroll == 1:
+            index = [tf.gather(rows, t)[None, :]]
+        else:
+            index = tf.split(tf.gather(rows, t + tf.range(unroll)), unroll)
+        outputs = []
+        for row in index:
+            output, carry = step(row, carry)
+            outputs.append(output)
+        if y is not None:
+            new = outputs[0] if unroll == 1 else tf.concat(outputs, 0)
+            at = t if isinstance(offset, int) and offset == 0 else t - offset
+            y = keras.ops.slice_update(y, tf.stack([at, 0]), new)
+        return t + unroll, carry, y
+
+    begin = tf.convert_to_tensor(begin, tf.int32)
+    if y is None:
+        _, carry = tf.while_loop(
+            lambda t, carry: t < end,
+            lambda t, carry: body(t, carry, None)[:2],
+            (begin, carry),
+        )
+        return None, carry
+    _, carry, y = tf.while_loop(lambda t, *_: t < end, body, (begin, carry, y))
+    return y, carry
+
+
+def _blocks(step, rows, carry, y, begin, end, blocking):
+    """Two nested WHILEs; ``y`` must have room for the last block."""
+    unroll, block = blocking.unroll, blocking.block
+    width = y.shape[-1]
+
+    def body(t, carry, y):
+        stop = tf.minimum(t + block, end)
+        rows_of_block = tf.zeros([block, width], y.dtype)
+        rows_of_block, carry = _turns(
+            step, rows, carry, rows_of_block, t, stop, unroll, offset=t
+        )
+        y = keras.ops.slice_update(y, tf.stack([t, 0]), rows_of_block)
+        return t + block, carry, y
+
+    begin = tf.convert_to_tensor(begin, tf.int32)
+    _, carry, y = tf.while_loop(lambda t, *_: t < end, body, (begin, carry, y))
+    return y, carry

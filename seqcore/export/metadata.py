@@ -1,0 +1,142 @@
+"""What a file says about itself: ``metadata.json`` inside the file.
+
+A ``.tflite`` carries it as a zip archive appended to the flatbuffer (interpreters
+read the flatbuffer from the front and never see it; any zip tool reads from the
+back), a SavedModel as ``assets.extra/metadata.json``, a ``.keras`` file as one
+more entry of its zip archive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+METADATA_NAME = "metadata.json"
+_SAVED_MODEL_FOLDER = "assets.extra"
+
+
+def encode(metadata: Mapping[str, Any]) -> bytes:
+    """The JSON text of ``metadata``; ValueError names what JSON cannot hold."""
+    if not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata must be a dict, got {metadata!r}")
+    try:
+        text = json.dumps(dict(metadata), indent=2, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"metadata must be plain JSON values: {error}") from None
+    return (text + "\n").encode("utf-8")
+
+
+def append_to_tflite(model: bytes, metadata: Mapping[str, Any]) -> bytes:
+    """``model`` with ``metadata.json`` in a zip archive behind the flatbuffer."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as z:
+        # A fixed date keeps the file a function of the model and its metadata.
+        entry = zipfile.ZipInfo(METADATA_NAME, date_time=(1980, 1, 1, 0, 0, 0))
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        z.writestr(entry, encode(metadata))
+    return model + archive.getvalue()
+
+
+def read_metadata(path: str | os.PathLike) -> dict[str, Any]:
+    """The metadata carried by an exported file.
+
+    Args:
+        path: A ``.tflite`` file, a SavedModel folder or a ``.keras`` file.
+
+    Returns:
+        The metadata, or an empty dict where the file carries none.
+
+    Raises:
+        ValueError: The path does not exist, or its metadata cannot be read.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if not (path / "saved_model.pb").is_file():
+            raise ValueError(f"{path}: this folder is not a SavedModel")
+        extra = path / _SAVED_MODEL_FOLDER / METADATA_NAME
+        text = extra.read_bytes() if extra.is_file() else None
+    elif path.is_file():
+        text = _read_zip_entry(path)
+    else:
+        raise ValueError(f"{path}: no such file")
+    if text is None:
+        return {}
+    try:
+        metadata = json.loads(text.decode("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: its {METADATA_NAME} is damaged ({error})") from None
+    if not isinstance(metadata, dict):
+        raise ValueError(f"{path}: its {METADATA_NAME} does not hold an object")
+    return metadata
+
+
+def _read_zip_entry(path: Path) -> bytes | None:
+    # Keras's own archive has a metadata.json too; ours must not collide with it.
+    name = _KERAS_ENTRY if path.suffix == ".keras" else METADATA_NAME
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(name) if name in archive.namelist() else None
+    except zipfile.BadZipFile:
+        if path.suffix == ".keras":
+            raise ValueError(f"{path}: not a .keras file, or cut short") from None
+        return None
+
+
+_KERAS_ENTRY = "seqcore.json"
+
+
+def write_metadata(path: str | os.PathLike, metadata: Mapping[str, Any]) -> None:
+    """Put ``metadata`` into a ``.keras`` file, in place of any it has.
+
+    Keras ignores the entry (``seqcore.json``) when it loads the model. The file is
+    replaced in one step, so that a reader never sees it half written.
+
+    Raises:
+        ValueError: ``path`` is not a ``.keras`` archive, or the metadata is not
+            plain JSON.
+    """
+    path = Path(path)
+    text = encode(metadata)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(temporary, "w") as new:
+            for entry in old.infolist():
+                if entry.filename != _KERAS_ENTRY:
+                    new.writestr(entry, old.read(entry))
+            new.writestr(_KERAS_ENTRY, text)
+        os.replace(temporary, path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: not a .keras file that opens ({error})") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_saved_model_metadata(folder: Path, metadata: Mapping[str, Any]) -> None:
+    """Put ``metadata.json`` beside a SavedModel's assets."""
+    extra = folder / _SAVED_MODEL_FOLDER
+    extra.mkdir(exist_ok=True)
+    (extra / METADATA_NAME).write_bytes(encode(metadata))
+
+
+def weights_hash(model: Any) -> str:
+    """SHA-256 over names, shapes, types and values of the model's weights."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        value = np.ascontiguousarray(keras_to_numpy(weight))
+        digest.update(f"{weight.path}|{value.shape}|{value.dtype}|".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
+
+
+def keras_to_numpy(weight: Any) -> np.ndarray:
+    import keras
+
+    return np.asarray(keras.ops.convert_to_numpy(weight))

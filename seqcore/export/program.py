@@ -1,0 +1,241 @@
+"""A Keras model as named TensorFlow functions, ready to save or to convert."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqcore.export.errors import ExportError
+from seqcore.export.overrides import overridden, plain_calls
+from seqcore.layers.lowering import lowering
+from seqcore.layers.recurrent import RecurrentLayer
+
+SERVING = "serving_default"
+_AUTOMATIC_NAME = re.compile(r"(keras_tensor|input_layer|input)(_\d+)?$")
+
+
+@dataclass(frozen=True)
+class ModelIO:
+    """The model's inputs by name, and how to call it with them.
+
+    Attributes:
+        specs: Input name to TensorSpec, in the model's order. The batch is None.
+        structure: The nested structure the model is called with; its leaves are
+            the names of ``specs``.
+    """
+
+    specs: dict[str, tf.TensorSpec]
+    structure: Any
+
+    def call(self, model: Any, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The model's outputs by name."""
+        args = keras.tree.map_structure(lambda name: inputs[name], self.structure)
+        outputs = model(args, training=False)
+        return name_outputs(model, outputs)
+
+
+def check_model(model: Any) -> None:
+    """Refuse what cannot be exported, with the way out.
+
+    Raises:
+        TypeError: Not a Keras model.
+        ValueError: Not built, another backend, or a recurrent layer that is not
+            seqcore's.
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"expected a keras.Model, got {model!r} of type {type(model).__name__}; "
+            "load a .keras file with keras.saving.load_model first"
+        )
+    if keras.backend.backend() != "tensorflow":
+        raise ExportError(
+            "export runs on Keras's TensorFlow backend, and this process uses "
+            f"{keras.backend.backend()!r}; save the model, then export it in a "
+            "process started with KERAS_BACKEND=tensorflow"
+        )
+    if not model.built or (not model.inputs and model.get_build_config() is None):
+        raise ExportError(
+            f"model {model.name!r} is not built; call it on an input, or give it "
+            "one with model.build(input_shape), before exporting it"
+        )
+    for layer in model._flatten_layers(include_self=False):
+        if isinstance(layer, RecurrentLayer):
+            if layer.stateful:
+                raise ExportError(
+                    f"layer {layer.name!r} is stateful, and an exported file holds no "
+                    "hidden state; build it with stateful=False and export with "
+                    "streaming=True, which hands the state in and out"
+                )
+        elif isinstance(layer, keras.layers.RNN):
+            kind = type(layer).__name__
+            way_out = (
+                "pass the model through seqcore.convert(model) first"
+                if kind in ("LSTM", "SimpleRNN")
+                else "only seqcore.LSTM and seqcore.RNN have an export"
+            )
+            raise ExportError(
+                f"layer {layer.name!r} is Keras's own {kind}, whose loop does not "
+                f"export to builtin operators; {way_out}"
+            )
+
+
+def recurrent_layers(model: Any) -> list[RecurrentLayer]:
+    """Every seqcore recurrent layer in the model, at any depth."""
+    layers = model._flatten_layers(include_self=False)
+    return [layer for layer in layers if isinstance(layer, RecurrentLayer)]
+
+
+def model_io(model: Any, shape: Any = None) -> ModelIO:
+    """Names, shapes and types of the model's inputs.
+
+    Args:
+        model: A built Keras model.
+        shape: None, the shape of the single input, or a dict from input name to
+            shape; batch included, None for a free length.
+    """
+    if model.inputs:
+        structure = model.input if not isinstance(model, keras.Sequential) else None
+        tensors = list(model.inputs)
+        names = _names([t.name for t in tensors], "input")
+        if (
+            structure is None
+            or (len(tensors) == 1
+            and not keras.tree.is_nested(structure))
+        ):
+            structure = names[0]
+        else:
+            structure = keras.tree.pack_sequence_as(structure, names)
+        shapes = [tuple(t.shape) for t in tensors]
+        dtypes = [t.dtype for t in tensors]
+    else:
+        config = model.get_build_config()
+        shapes_dict = config.get("shapes_dict") or {"input": config["input_shape"]}
+        nested = next(iter(shapes_dict.values()))
+        if len(shapes_dict) > 1 or not _is_shape(nested):
+            raise ExportError(
+                f"subclassed model {model.name!r} has several inputs; wrap it in a "
+                "functional model, keras.Model(inputs, model(inputs)), to name them"
+            )
+        names, shapes = ["input"], [tuple(nested)]
+        dtypes, structure = [model.input_dtype], "input"
+    wanted = _wanted_shapes(names, shapes, shape)
+    return ModelIO(
+        {
+            n: tf.TensorSpec((None, *s[1:]), d, name=n)
+            for n, s, d in zip(names, wanted, dtypes, strict=True)
+        },
+        structure,
+    )
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and all(
+        d is None or isinstance(d, int) for d in value
+    )
+
+
+def _wanted_shapes(names: list[str], shapes: list[tuple], shape: Any) -> list[tuple]:
+    if shape is None:
+        return shapes
+    if not isinstance(shape, Mapping):
+        if len(names) != 1:
+            raise ExportError(
+                f"shape={shape!r}: the model has inputs {names}; "
+                "give a dict from input name to shape"
+            )
+        shape = {names[0]: shape}
+    unknown = set(shape) - set(names)
+    if unknown:
+        raise ExportError(f"shape names {sorted(unknown)}, the inputs are {names}")
+    wanted = []
+    for name, own in zip(names, shapes, strict=True):
+        new = tuple(shape.get(name, own))
+        fits = len(new) == len(own) and all(
+            d is None or (isinstance(d, int) and d > 0 and o in (None, d))
+            for d, o in zip(new[1:], own[1:], strict=True)
+        )
+        if not fits or new[0] not in (None, 1):
+            raise ExportError(
+                f"shape {new} for input {name!r} does not fit the model's {own}; "
+                "lengths that are None there can be fixed, and the batch is 1"
+            )
+        wanted.append(
+            tuple(o if n is None else n for n, o in zip(new, own, strict=True))
+        )
+    return wanted
+
+
+def _names(names: list[str], default: str) -> list[str]:
+    """The names a user chose; plain ones in place of Keras's automatic names."""
+    if len(names) == 1:
+        return [default if _AUTOMATIC_NAME.match(names[0]) else _clean(names[0])]
+    return [
+        f"{default}_{i}" if _AUTOMATIC_NAME.match(n) else _clean(n)
+        for i, n in enumerate(names)
+    ]
+
+
+def _clean(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]", "_", name)
+
+
+def name_outputs(model: Any, outputs: Any) -> dict[str, tf.Tensor]:
+    """Outputs by name: a dict's own keys, else the model's names or ``output``."""
+    if isinstance(outputs, Mapping):
+        return {_clean(str(k)): tf.convert_to_tensor(v) for k, v in outputs.items()}
+    flat = keras.tree.flatten(outputs)
+    if len(flat) == 1:
+        return {"output": tf.convert_to_tensor(flat[0])}
+    names = getattr(model, "output_names", None)
+    if not names or len(set(names)) != len(flat):
+        names = [f"output_{i}" for i in range(len(flat))]
+    return {
+        _clean(n): tf.convert_to_tensor(t) for n, t in zip(names, flat, strict=True)
+    }
+
+
+Signature = Callable[..., dict[str, tf.Tensor]]
+
+
+class Program:
+    """The model's weights and its signatures, as ``tf.saved_model`` wants them."""
+
+    def __init__(self, model: Any):
+        self.module = tf.Module()
+        self.module.weights = [w._value for w in model.variables]
+        self.signatures: dict[str, Any] = {}
+
+    def add(
+        self, name: str, specs: Mapping[str, tf.TensorSpec], function: Signature
+    ) -> None:
+        """Trace ``function(**inputs)`` under ``name``."""
+        traced = tf.function(function, autograph=False)
+        self.signatures[name] = traced.get_concrete_function(**specs)
+
+    def save(self, folder: str) -> None:
+        tf.saved_model.save(self.module, folder, signatures=self.signatures)
+
+
+def serving(model: Any, io: ModelIO, lower: Any) -> Signature:
+    """The whole-sequence signature, its recurrences written by ``lower``."""
+
+    def serve(**inputs):
+        with lowering(lower), overridden(plain_calls(model)):
+            outputs = io.call(model, inputs)
+        # A result that is a bare input or a weight needs an operator of its own.
+        return {name: tf.identity(value) for name, value in outputs.items()}
+
+    return serve
+
+
+def with_batch(specs: Mapping[str, tf.TensorSpec], batch: int | None):
+    """The same specs at another batch size."""
+    return {
+        name: tf.TensorSpec((batch, *spec.shape[1:]), spec.dtype, name=name)
+        for name, spec in specs.items()
+    }

@@ -1,0 +1,202 @@
+"""``export_tflite``: a Keras model as one clean .tflite file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from seqcore.export.converter import QUANTIZATIONS, convert
+from seqcore.export.errors import ExportError
+from seqcore.export.lowerings import LOWERINGS, make_lowering
+from seqcore.export.metadata import append_to_tflite, encode, weights_hash
+from seqcore.export.program import (
+    SERVING,
+    ModelIO,
+    Program,
+    check_model,
+    model_io,
+    serving,
+    with_batch,
+)
+from seqcore.export.selfcheck import TOLERANCES, check, probes
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What :func:`export_tflite` wrote.
+
+    Attributes:
+        path: The file.
+        size: Its bytes.
+        max_difference: Largest difference from Keras on the probe inputs.
+        notes: What a user should know, such as weights left in float32.
+    """
+
+    path: Path
+    size: int
+    max_difference: float
+    notes: tuple[str, ...] = ()
+
+
+def export_tflite(
+    model: Any,
+    path: str | os.PathLike,
+    *,
+    quantize: str = "none",
+    lowering: str = "auto",
+    streaming: bool = False,
+    shape: Any = None,
+    representative_data: Iterable[Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    probe_data: Iterable[Any] | None = None,
+    tolerance: float | None = None,
+    verbose: bool = True,
+) -> ExportReport:
+    """Write ``model`` as a .tflite file that any LiteRT runtime opens.
+
+    Args:
+        model: A built Keras model whose recurrent layers are seqcore's.
+        path: Where to write, by convention ``something.tflite``.
+        quantize: ``none`` (float32), ``float16`` (weights), ``dynamic`` (int8
+            weights, float activations) or ``int8`` (weights and activations).
+        lowering: How recurrences are written: ``loop``, ``unrolled``, ``fused``,
+            or ``auto``, the fastest on a CPU.
+        streaming: Add the signature ``stream``: a chunk and the state in, outputs
+            and the new state out.
+        shape: Fixes free lengths: the input's shape with a batch of 1, or a dict
+            from input name to shape.
+        representative_data: For ``int8``: some hundred inputs from the training
+            run, each an array, or a dict from input name to array.
+        metadata: JSON values to carry in the file as ``metadata.json``;
+            ``seqcore`` (version, hash of the weights, options) is added.
+        probe_data: Inputs for the check against Keras, in the form of
+            ``representative_data``; random ones by default.
+        tolerance: Largest difference from Keras that may be written.
+        verbose: Print the difference and the notes.
+
+    Returns:
+        An :class:`ExportReport`.
+
+    Raises:
+        ExportError: (a ValueError) The model or an option cannot be exported, or
+            the file disagrees with Keras. Nothing is written then.
+        TypeError: ``model`` is not a Keras model.
+    """
+    _check_choice("quantize", quantize, QUANTIZATIONS)
+    _check_choice("lowering", lowering, LOWERINGS)
+    if lowering in ("unrolled", "fused") or streaming:
+        raise ExportError(f"lowering={lowering!r}, streaming={streaming}: not yet")
+    check_model(model)
+    encode(metadata or {})
+    io = model_io(model, shape)
+    batch_one = with_batch(io.specs, 1)
+    lower = make_lowering(lowering, quantize)
+
+    program = Program(model)
+    program.add(SERVING, batch_one, serving(model, io, lower))
+    representative = None
+    if quantize == "int8":
+        representative = _representative(representative_data, io)
+    content = convert(program, quantize, representative)
+
+    examples = list(probes(io)) if probe_data is None else _examples(probe_data, io)
+    limit = TOLERANCES[quantize] if tolerance is None else tolerance
+    worst = check(content, model, io, examples, limit)
+
+    full = dict(metadata or {})
+    full["seqcore"] = {
+        **provenance(model),
+        "quantize": quantize,
+        "lowering": lowering,
+        "max_difference_from_keras": worst,
+    }
+    content = append_to_tflite(content, full)
+    path = Path(path)
+    write_atomically(path, content)
+    report = ExportReport(path, len(content), worst)
+    if verbose:
+        print(
+            f"{path}: {len(content):,} bytes, largest difference from Keras {worst:.1e}"
+        )
+    return report
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ExportError(f"{name}={value!r}: expected one of {', '.join(choices)}")
+
+
+def provenance(model: Any) -> dict[str, Any]:
+    """Where a file comes from: version of seqcore and Keras, hash of the weights."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        own = version("seqcore")
+    except PackageNotFoundError:
+        own = "source"
+    return {
+        "version": own,
+        "keras": keras.__version__,
+        "model": model.name,
+        "weights_sha256": weights_hash(model),
+    }
+
+
+def _examples(data: Iterable[Any], io: ModelIO) -> list[dict[str, np.ndarray]]:
+    """User data as dicts of arrays with a batch of 1."""
+    examples = []
+    for item in data:
+        if not isinstance(item, Mapping):
+            item = dict(zip(io.specs, keras.tree.flatten(item), strict=True))
+        example = {}
+        for name, spec in io.specs.items():
+            array = np.asarray(item[name], dtype=spec.dtype.as_numpy_dtype)
+            if array.ndim == len(spec.shape) - 1:
+                array = array[None]
+            fits = array.ndim == len(spec.shape) and all(
+                want in (None, have)
+                for want, have in zip(spec.shape[1:], array.shape[1:], strict=True)
+            )
+            if not fits or array.shape[0] != 1:
+                raise ExportError(
+                    f"an example for input {name!r} has shape {array.shape}, "
+                    f"expected {(1, *spec.shape[1:])}"
+                )
+            example[name] = array
+        examples.append(example)
+    return examples
+
+
+def _representative(
+    data: Iterable[Any] | None, io: ModelIO
+) -> Callable[[], Iterator[Any]]:
+    examples = [] if data is None else _examples(data, io)
+    if not examples:
+        raise ExportError(
+            "quantize='int8' needs representative_data: some hundred inputs of the "
+            "training run, from which the ranges of the activations are taken"
+        )
+
+    def generate():
+        for example in examples:
+            yield SERVING, example
+
+    return generate
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside the target, then rename: never a half-written file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be written ({error.strerror})") from None
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -85,8 +85,21 @@ class BucketedBatches(Batches):
             by_bucket = kept[np.argsort(self._bucket[kept], kind="stable")]
             batches = by_bucket.reshape(len(self), self.batch_size)
             rng = np.random.default_rng([self.seed, self.epoch, 1])
-            self._planned = (self.epoch, rng.permutation(batches).reshape(-1))
+            batches = rng.permutation(batches)
+            self._two_lengths_first(batches)
+            self._planned = (self.epoch, batches.reshape(-1))
         return self._planned[1]
+
+    def _two_lengths_first(self, batches: np.ndarray) -> None:
+        """Brings a batch of another length to the second place.
+
+        Keras takes the shapes of the first two batches for those of all: it
+        must see that they differ.
+        """
+        padded = self._bucket[batches].max(1)
+        other = np.flatnonzero(padded != padded[0])
+        if len(other):
+            batches[[1, other[0]]] = batches[[other[0], 1]]
 
     def padded_length(self, indices: np.ndarray) -> int:
         """The length that a batch of these examples is padded to."""

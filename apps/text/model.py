@@ -1,0 +1,139 @@
+"""The text models: bucket numbers of words and their parts to class probabilities."""
+
+from typing import TYPE_CHECKING
+
+import keras
+from keras import ops
+
+from apps.text.hashing import SLOTS, WordHash
+from seqcore import LSTM, RNN
+
+if TYPE_CHECKING:
+    from apps.text.config import TextConfig
+
+
+@keras.saving.register_keras_serializable("seqcore.text")
+class WordEmbedding(keras.layers.Layer):
+    """A vector a word: the mean of the vectors of the word and of its n-grams.
+
+    As in fastText (Bojanowski et al. 2017, arXiv:1607.04606). Padded words,
+    whose slots are all 0, give zeros and are masked; a batch of one text has no
+    padding and so no mask, which spares an exported file the masking.
+
+    Args:
+        buckets: Number of vectors in the table; bucket numbers go from 1 to this.
+        units: Length of a vector.
+    """
+
+    def __init__(self, buckets: int, units: int, **kwargs):
+        super().__init__(**kwargs)
+        self.buckets = buckets
+        self.units = units
+        self.supports_masking = True
+
+    def build(self, input_shape: tuple) -> None:
+        self.table = self.add_weight(
+            name="table",
+            shape=(self.buckets + 1, self.units),
+            initializer=keras.initializers.RandomUniform(-0.5, 0.5),
+        )
+
+    def call(self, ids):
+        used = ops.cast(ids > 0, self.compute_dtype)
+        share = used / ops.maximum(ops.sum(used, axis=-1, keepdims=True), 1.0)
+        vectors = ops.take(self.table, ids, axis=0)
+        return ops.sum(vectors * share[..., None], axis=-2)
+
+    def compute_mask(self, ids, previous=None):
+        return None if ids.shape[0] == 1 else ids[..., 0] > 0
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "buckets": self.buckets, "units": self.units}
+
+
+@keras.saving.register_keras_serializable("seqcore.text")
+class MaskedConv1D(keras.layers.Conv1D):
+    """Conv1D with "same" padding that reads zeros past the end of a text.
+
+    So a padded text has the features that it has alone.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs, mask=None):
+        if mask is not None:
+            inputs = inputs * ops.cast(mask, inputs.dtype)[..., None]
+        return super().call(inputs)
+
+    def compute_mask(self, inputs, mask=None):
+        return mask
+
+
+@keras.saving.register_keras_serializable("seqcore.text")
+class Pooling(keras.layers.Layer):
+    """[batch, words, units] to [batch, 2 * units]: maximum and mean over the words."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs, mask=None):
+        if mask is None:
+            parts = [ops.max(inputs, axis=1), ops.mean(inputs, axis=1)]
+            return ops.concatenate(parts, axis=-1)
+        there = ops.cast(mask, inputs.dtype)[..., None]
+        count = ops.maximum(ops.sum(there, axis=1), 1.0)
+        highest = ops.max(ops.where(there > 0, inputs, -1e9), axis=1)
+        return ops.concatenate(
+            [highest, ops.sum(inputs * there, axis=1) / count], axis=-1
+        )
+
+    def compute_mask(self, inputs, mask=None):
+        return None
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return (input_shape[0], 2 * input_shape[-1])
+
+
+def build(config: "TextConfig", classes: int) -> keras.Model:
+    """The model: UTF-8 bytes, int32 [batch, n], to probabilities [batch, classes].
+
+    It is two parts: `words`, a `WordHash`, and `classifier`, which is what is
+    trained, on bucket numbers.
+    """
+    data = keras.Input((None,), dtype="int32", name="text")
+    words = WordHash(
+        config.word_buckets, config.ngram_buckets, config.max_words, name="words"
+    )
+    classifier = build_classifier(config, classes)
+    return keras.Model(data, classifier(words(data)), name="text")
+
+
+def build_classifier(config: "TextConfig", classes: int) -> keras.Model:
+    """Bucket numbers, int32 [batch, words, SLOTS], to probabilities."""
+    ids = keras.Input((None, SLOTS), dtype="int32", name="ids")
+    embed = WordEmbedding(
+        config.word_buckets + config.ngram_buckets, config.embedding, name="embedding"
+    )
+    x = keras.layers.SpatialDropout1D(config.embedding_dropout)(embed(ids))
+    bag = Pooling(name="bag")(x)
+    if config.model == "clstm":
+        x = MaskedConv1D(config.units, 3, padding="same", activation="relu")(x)
+        x = keras.layers.SpatialDropout1D(config.embedding_dropout)(x)
+    if config.model != "dense":
+        layer = RNN if config.model == "rnn" else LSTM
+        for _ in range(config.layers):
+            x = keras.layers.Bidirectional(layer(config.units, return_sequences=True))(
+                x
+            )
+        x = keras.layers.Concatenate()([Pooling(name="pooled")(x), bag])
+    else:
+        x = keras.layers.Dense(config.units, activation="relu")(bag)
+    x = keras.layers.Dropout(config.dropout)(x)
+    x = keras.layers.Dense(classes, activation="softmax", name="probabilities")(x)
+    return keras.Model(ids, x, name="classifier")

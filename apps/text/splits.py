@@ -1,0 +1,56 @@
+"""Validation splits and duplicates."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def normalised(text: str) -> str:
+    """The text without case and spacing: two that agree in it are duplicates."""
+    return " ".join(text.casefold().split())
+
+
+def stratified_split(
+    texts: Sequence[str], targets: Sequence[int], fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sets aside `fraction` of every class for validation.
+
+    Duplicates stay together, so that no validation text was trained on. Every
+    class with two different texts has at least one on either side.
+
+    Args:
+        texts: The texts.
+        targets: Class index of each.
+        fraction: Share to set aside, between 0 and 1.
+        seed: Any integer: decides which.
+
+    Returns:
+        Two sorted int64 arrays: indices for training, indices for validation.
+    """
+    rng = np.random.default_rng(seed)
+    groups: dict[str, list[int]] = {}
+    for index, text in enumerate(texts):
+        groups.setdefault(normalised(text), []).append(index)
+    by_class: dict[int, list[list[int]]] = {}
+    for group in groups.values():
+        by_class.setdefault(targets[group[0]], []).append(group)
+    validation: list[int] = []
+    for target in sorted(by_class):
+        members = by_class[target]
+        size = sum(map(len, members))
+        wanted = max(round(fraction * size), 1)
+        taken = 0
+        for place in rng.permutation(len(members))[: len(members) - 1]:
+            if taken >= wanted:
+                break
+            validation += members[place]
+            taken += len(members[place])
+    held = np.zeros(len(texts), bool)
+    held[validation] = True
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def duplicates(texts: Sequence[str], others: Sequence[str]) -> int:
+    """How many of `texts` occur in `others`, case and spacing aside."""
+    known = {normalised(text) for text in others}
+    return sum(normalised(text) in known for text in texts)

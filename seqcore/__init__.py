@@ -1,6 +1,36 @@
 """seqcore: recurrent layers for Keras 3 that train fast and export cleanly."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from seqcore.layers.lstm import LSTM, LSTMCell
 from seqcore.layers.rnn import RNN, RNNCell
 
-__all__ = ["LSTM", "RNN", "LSTMCell", "RNNCell"]
+if TYPE_CHECKING:
+    from seqcore.export.metadata import read_metadata
+    from seqcore.export.saved_model import export_saved_model
+    from seqcore.export.tflite import export_tflite
+
+__all__ = [
+    "LSTM",
+    "RNN",
+    "LSTMCell",
+    "RNNCell",
+    "export_saved_model",
+    "export_tflite",
+    "read_metadata",
+]
+
+# The export needs TensorFlow, which the layers do not: it is imported on first
+# use, so that `import seqcore` works, and stays quick, under every backend.
+_LAZY = {
+    "export_saved_model": "seqcore.export.saved_model",
+    "export_tflite": "seqcore.export.tflite",
+    "read_metadata": "seqcore.export.metadata",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'seqcore' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)

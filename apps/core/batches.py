@@ -34,8 +34,15 @@ class Batches(keras.utils.PyDataset):
         """The permutation of this epoch, [count]."""
         if self._order is None or self._order[0] != self.epoch:
             rng = np.random.default_rng([self.seed, self.epoch])
-            self._order = (self.epoch, rng.permutation(self.count))
+            self._order = (self.epoch, self.permutation(rng))
         return self._order[1]
+
+    def permutation(self, rng: np.random.Generator) -> np.ndarray:
+        """The examples of one epoch in their order, [count].
+
+        A subclass that draws some of its examples anew each epoch overrides it.
+        """
+        return rng.permutation(self.count)
 
     def __len__(self) -> int:
         return self.count // self.batch_size

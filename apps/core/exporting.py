@@ -7,7 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
+import seqcore
 from apps.core.errors import UserError
+from seqcore.export import ExportError
 
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
 
@@ -20,8 +22,6 @@ def export_tflite(
     representative: Iterable[np.ndarray] | None = None,
 ) -> None:
     """Writes the .tflite file; `representative` inputs have no batch axis."""
-    import seqcore
-
     samples = None
     if quantize == "int8":
         if representative is None:
@@ -30,13 +30,18 @@ def export_tflite(
                 "trained on with --data"
             )
         samples = [value[None] for value in representative]
-    seqcore.export_tflite(
-        model,
-        path,
-        quantize=quantize,
-        representative_data=samples,
-        metadata=metadata | {"quantization": quantize},
-    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        seqcore.export_tflite(
+            model,
+            path,
+            quantize=quantize,
+            representative_data=samples,
+            metadata=metadata,
+            verbose=False,
+        )
+    except ExportError as error:
+        raise UserError(str(error)) from error
 
 
 def export_all(
@@ -47,8 +52,6 @@ def export_all(
     representative: Iterable[np.ndarray] | None = None,
 ) -> dict[str, Path]:
     """Writes saved_model/ and model.tflite into `folder`."""
-    import seqcore
-
     folder.mkdir(parents=True, exist_ok=True)
     found = {"tflite": folder / "model.tflite", "saved_model": folder / "saved_model"}
     export_tflite(model, found["tflite"], quantize, metadata, representative)

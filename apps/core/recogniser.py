@@ -109,7 +109,7 @@ def load(path: str, app: App) -> Recogniser:
             f"{path}: is not a model: expected a .tflite file, a .keras file "
             "or a SavedModel folder"
         )
-    from seqcore.export import read_metadata
+    from seqcore import read_metadata
 
     try:
         metadata = read_metadata(path)

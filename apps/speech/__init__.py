@@ -1,0 +1,37 @@
+"""Speech keywords: recordings in, a recogniser for a phone out."""
+
+from apps.core.app import App, Option
+from apps.speech.config import CONFIGS
+
+APP = App(
+    name="speech",
+    summary="Recognises spoken words (keywords, unknown words, silence) in one "
+    "second of sound.",
+    configs=CONFIGS,
+    default_config="crnn",
+    task="apps.speech.task:SpeechTask",
+    data_help="a folder with a folder a word, a folder with train.csv/val.csv/"
+    "test.csv (columns file,class), or tfds:speech_commands (default: --words "
+    "spoken by the synthetic voices of espeak-ng)",
+    input_help="WAV, FLAC or OGG recordings of any rate and channel count",
+    examples="""  python -m apps.speech train --words "yes, no" --workdir runs/mine
+  python -m apps.speech train --data recordings --workdir runs/recordings
+  python -m apps.speech evaluate runs/mine/model.tflite --json
+  python -m apps.speech export runs/mine/model.keras --out out --quantize float16
+  python -m apps.speech predict runs/mine/model.tflite recording.wav --top 3""",
+    options=(
+        Option(
+            "--words",
+            "words",
+            'the keywords, as "yes, no, stop" (default: every word of the data)',
+            metavar="LIST",
+        ),
+        Option(
+            "--all-unknown",
+            "all_unknown",
+            "score every clip of the other words, not only a tenth",
+            verbs=("evaluate",),
+            is_switch=True,
+        ),
+    ),
+)

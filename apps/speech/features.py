@@ -1,0 +1,303 @@
+"""Acoustic features as layers, so that an exported model takes raw samples.
+
+Everything here lowers to LiteRT builtins (RFFT2D, FULLY_CONNECTED, LOG, ...).
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+SAMPLE_RATE = 16_000
+"""Samples a second that every model of this application takes."""
+
+
+def _hertz_to_mel(hertz: np.ndarray) -> np.ndarray:
+    """Slaney's scale: linear below 1 kHz, logarithmic above."""
+    hertz = np.asarray(hertz, "float64")
+    linear = hertz * 3 / 200
+    return np.where(
+        hertz < 1000,
+        linear,
+        15 + np.log(np.maximum(hertz, 1000) / 1000) * 27 / np.log(6.4),
+    )
+
+
+def _mel_to_hertz(mel: np.ndarray) -> np.ndarray:
+    mel = np.asarray(mel, "float64")
+    return np.where(
+        mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27)
+    )
+
+
+def mel_filterbank(
+    bands: int, fft_length: int, lowest_hertz: float, highest_hertz: float
+) -> np.ndarray:
+    """Triangular filters of unit area in hertz (Slaney, Auditory Toolbox, 1998).
+
+    Returns:
+        float64 [fft_length // 2 + 1, bands], equal to
+        `librosa.filters.mel(sr=16000, ...).T`.
+    """
+    bins = np.arange(fft_length // 2 + 1) * SAMPLE_RATE / fft_length
+    edges = _mel_to_hertz(
+        np.linspace(
+            _hertz_to_mel(np.asarray(lowest_hertz)),
+            _hertz_to_mel(np.asarray(highest_hertz)),
+            bands + 2,
+        )
+    )
+    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    rising = (bins[:, None] - left) / (centre - left)
+    falling = (right - bins[:, None]) / (right - centre)
+    return np.maximum(0, np.minimum(rising, falling)) * 2 / (right - left)
+
+
+@keras.saving.register_keras_serializable("seqcore")
+class LogMelSpectrogram(keras.layers.Layer):
+    """Log power in mel bands of samples in [-1, 1], in decibels.
+
+    Equal, up to rounding, to librosa's `power_to_db(melspectrogram(...),
+    amin=floor, top_db=None)` with a Hann window of `window_length` samples,
+    frames starting at sample 0, and no padding.
+
+    The mel filters are applied in groups of neighbouring bands, each over the
+    few FFT bins it covers. That skips the nine tenths of the filterbank that
+    are zero; and each group has fewer than 1,024 weights, which keeps
+    dynamic-range quantisation (and its 8-bit activations) away from powers
+    that span eight decades.
+
+    Args:
+        bands: Number of mel bands.
+        window_length: Samples a frame; a multiple of the common divisor with
+            `hop_length`.
+        hop_length: Samples from frame to frame.
+        fft_length: Length of the transform, at least `window_length`.
+        lowest_hertz, highest_hertz: Range of the filterbank.
+        floor: Smallest power; quieter bands count as this.
+
+    Call arguments:
+        samples: [batch, samples], float32 PCM at 16 kHz.
+
+    Returns:
+        [batch, 1 + (samples - window_length) // hop_length, bands], in dB.
+    """
+
+    def __init__(
+        self,
+        bands: int = 40,
+        *,
+        window_length: int = 400,
+        hop_length: int = 160,
+        fft_length: int = 512,
+        lowest_hertz: float = 20.0,
+        highest_hertz: float = 7600.0,
+        floor: float = 1e-6,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if fft_length < window_length:
+            raise ValueError(
+                f"fft_length must be at least window_length ({window_length}), "
+                f"got {fft_length}"
+            )
+        if not 0 <= lowest_hertz < highest_hertz <= SAMPLE_RATE / 2:
+            raise ValueError(
+                "expected 0 <= lowest_hertz < highest_hertz <= 8000, "
+                f"got {lowest_hertz} and {highest_hertz}"
+            )
+        self.bands = bands
+        self.window_length = window_length
+        self.hop_length = hop_length
+        self.fft_length = fft_length
+        self.lowest_hertz = lowest_hertz
+        self.highest_hertz = highest_hertz
+        self.floor = floor
+        filters = mel_filterbank(bands, fft_length, lowest_hertz, highest_hertz)
+        if not filters.any(axis=0).all():
+            raise ValueError(
+                f"{bands} bands are too many for an fft_length of {fft_length}: "
+                "a band would cover no frequency bin"
+            )
+        # Periodic Hann, as every spectrogram takes it.
+        turns = np.arange(window_length) / window_length
+        self._window = (0.5 - 0.5 * np.cos(2 * np.pi * turns)).astype("float32")
+        self._groups = list(_group_bands(filters.astype("float32")))
+
+    def frames(self, samples):
+        """[batch, samples] to [batch, frames, window_length], by slices alone."""
+        block = int(np.gcd(self.window_length, self.hop_length))
+        length = samples.shape[1]
+        count = 1 + (length - self.window_length) // self.hop_length
+        if count < 1:
+            raise ValueError(
+                f"expected at least {self.window_length} samples, got {length}"
+            )
+        step = self.hop_length // block
+        width = self.window_length // block
+        blocks = ops.reshape(
+            samples[:, : length // block * block], (-1, length // block, block)
+        )
+        last = (count - 1) * step + 1
+        return ops.concatenate(
+            [blocks[:, i : i + last : step] for i in range(width)], axis=-1
+        )
+
+    def call(self, samples):
+        frames = self.frames(samples) * self._window
+        real, imaginary = ops.rfft(frames, fft_length=self.fft_length)
+        power = ops.square(real) + ops.square(imaginary)
+        mel = ops.concatenate(
+            [
+                ops.matmul(power[:, :, start:stop], filters)
+                for start, stop, filters in self._groups
+            ],
+            axis=-1,
+        )
+        return (10 / np.log(10)) * ops.log(ops.maximum(mel, self.floor))
+
+    def compute_output_shape(self, input_shape):
+        count = 1 + (input_shape[1] - self.window_length) // self.hop_length
+        return (input_shape[0], count, self.bands)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "bands": self.bands,
+            "window_length": self.window_length,
+            "hop_length": self.hop_length,
+            "fft_length": self.fft_length,
+            "lowest_hertz": self.lowest_hertz,
+            "highest_hertz": self.highest_hertz,
+            "floor": self.floor,
+        }
+
+
+def _group_bands(filters: np.ndarray, limit: int = 1024):
+    """Cuts [bins, bands] into (first bin, end bin, block), each below `limit`."""
+    first = 0
+    while first < filters.shape[1]:
+        for last in range(filters.shape[1], first, -1):
+            covered = np.flatnonzero(filters[:, first:last].any(axis=1))
+            start, stop = int(covered[0]), int(covered[-1]) + 1
+            if (stop - start) * (last - first) < limit:
+                break
+        yield start, stop, filters[start:stop, first:last]
+        first = last
+
+
+@keras.saving.register_keras_serializable("seqcore")
+class SpecAugment(keras.layers.Layer):
+    """Blanks stretches of time and of frequency while training.
+
+    Park et al. 2019 (arXiv:1904.08779), without time warping. Does nothing at
+    inference. Expects features whose mean is about 0, which is what a blanked
+    cell becomes.
+
+    Args:
+        time_masks, band_masks: Number of stretches of each kind.
+        time_width, band_width: Longest stretch, in frames and in bands.
+        seed: Seed of the random numbers.
+
+    Call arguments:
+        features: [batch, frames, bands].
+        training: Whether to blank.
+    """
+
+    def __init__(
+        self,
+        *,
+        time_masks: int = 2,
+        time_width: int = 20,
+        band_masks: int = 2,
+        band_width: int = 7,
+        seed: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.time_masks = time_masks
+        self.time_width = time_width
+        self.band_masks = band_masks
+        self.band_width = band_width
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def _keep(self, batch, length: int, masks: int, width: int):
+        """float32 [batch, length]: 0 where blanked."""
+        shape = (batch, masks, 1)
+        widths = keras.random.uniform(shape, 0, width + 1, seed=self.seed_generator)
+        widths = ops.floor(widths)
+        starts = keras.random.uniform(shape, seed=self.seed_generator)
+        starts = ops.floor(starts * (length - widths + 1))
+        positions = ops.arange(length, dtype="float32")
+        blanked = ops.logical_and(positions >= starts, positions < starts + widths)
+        return 1 - ops.cast(ops.any(blanked, axis=1), "float32")
+
+    def call(self, features, training=False):
+        if not training:
+            return features
+        batch = ops.shape(features)[0]
+        _, frames, bands = features.shape
+        if self.time_masks:
+            keep = self._keep(batch, frames, self.time_masks, self.time_width)
+            features = features * keep[:, :, None]
+        if self.band_masks:
+            keep = self._keep(batch, bands, self.band_masks, self.band_width)
+            features = features * keep[:, None, :]
+        return features
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "time_masks": self.time_masks,
+            "time_width": self.time_width,
+            "band_masks": self.band_masks,
+            "band_width": self.band_width,
+            "seed": self.seed,
+        }
+
+
+@keras.saving.register_keras_serializable("seqcore")
+class BandWarp(keras.layers.Layer):
+    """Stretches the band axis at random while training: another vocal tract.
+
+    Vocal tract length perturbation (Jaitly & Hinton 2013), applied to finished
+    mel bands by linear interpolation. Does nothing at inference.
+
+    Args:
+        amount: Largest relative stretch, either way.
+        seed: Seed of the random numbers.
+
+    Call arguments:
+        features: [batch, frames, bands].
+        training: Whether to stretch.
+    """
+
+    def __init__(self, amount: float = 0.1, *, seed: int | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.amount = amount
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, features, training=False):
+        if not training or not self.amount:
+            return features
+        bands = features.shape[-1]
+        factor = keras.random.uniform(
+            (ops.shape(features)[0], 1, 1),
+            1 - self.amount,
+            1 + self.amount,
+            seed=self.seed_generator,
+        )
+        target = ops.arange(bands, dtype="float32")
+        wanted = ops.minimum(target * factor, bands - 1.0)
+        weights = ops.maximum(0.0, 1 - ops.abs(target[:, None] - wanted))
+        return ops.matmul(features, weights)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "amount": self.amount, "seed": self.seed}

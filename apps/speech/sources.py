@@ -1,0 +1,151 @@
+"""The data that `--data` may name: folders, CSV files, TensorFlow Datasets."""
+
+import csv
+import functools
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from apps.core.errors import UserError
+from apps.speech.audio import SUFFIXES, is_audio, read_audio
+from apps.speech.clips import SILENCE, UNKNOWN, Clip, Recordings
+
+SPLITS = ("train", "val", "test")
+BACKGROUND_FOLDERS = ("_background_noise_", "background_noise")
+_LONGEST_BACKGROUND_SECONDS = 900.0
+_SPECIAL = {"_unknown_": UNKNOWN, "_silence_": SILENCE}
+
+
+def find(source: str, splits: Sequence[str]) -> Recordings:
+    """The recordings that `source` names.
+
+    Args:
+        source: A folder with train.csv (and val.csv, test.csv) of columns
+            file,class; a folder that holds a folder a word; or `tfds:NAME`.
+        splits: The splits that will be asked for.
+
+    Raises:
+        UserError: missing, empty or malformed; the message says where.
+    """
+    if source.startswith("tfds:"):
+        from apps.speech.tfds_source import from_tfds
+
+        return from_tfds(source.removeprefix("tfds:"), splits)
+    folder = Path(source)
+    if not folder.exists():
+        raise UserError(f"{source}: there is no such folder")
+    if not folder.is_dir():
+        raise UserError(
+            f"{source}: is not a folder; expected one with a folder a word, or "
+            "with train.csv and val.csv"
+        )
+    tables = {name: folder / f"{name}.csv" for name in SPLITS}
+    if any(path.exists() for path in tables.values()):
+        clips = [
+            clip
+            for name, path in tables.items()
+            if path.exists()
+            for clip in _from_table(folder, path, name)
+        ]
+    else:
+        clips = _from_word_folders(folder)
+    paths = [
+        path
+        for name in BACKGROUND_FOLDERS
+        if (folder / name).is_dir()
+        for path in sorted((folder / name).iterdir())
+        if is_audio(path)
+    ]
+    return Recordings(
+        clips,
+        functools.partial(_read_backgrounds, paths),
+        {"name": folder.resolve().name},
+        source,
+    )
+
+
+def _read_backgrounds(paths: Sequence[Path]) -> list[np.ndarray]:
+    return [read_audio(path, _LONGEST_BACKGROUND_SECONDS) for path in paths]
+
+
+def speaker_of(stem: str, word: str) -> str:
+    """Who speaks, as far as a file's name tells; else "".
+
+    Reads names of the shape SPEAKER_TAKE, with or without the word before, as
+    in Speech Commands (0a7c2a8d_nohash_0), Arabic Speech Commands
+    (00000030_NO_01) and Free Spoken Digit (7_jackson_32).
+    """
+    parts = stem.split("_")
+    if parts[0].lower() == word.lower():
+        parts = parts[1:]
+    if len(parts) > 1 and re.fullmatch(r"\d+", parts[-1]):
+        return "_".join(parts[:-1])
+    return ""
+
+
+def _from_table(folder: Path, table: Path, split: str) -> list[Clip]:
+    clips: list[Clip] = []
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = {"file", "class"} - set(reader.fieldnames or ())
+            if missing:
+                raise UserError(
+                    f"{table}: has no column {sorted(missing)[0]!r}: expected the "
+                    "columns file,class"
+                )
+            for row in reader:
+                name, word = row["file"], (row["class"] or "").strip()
+                where = f"{table} line {reader.line_num}"
+                if not name or not word:
+                    raise UserError(f"{where}: expected a file and a class")
+                path = folder / name
+                if not path.is_file():
+                    raise UserError(f"{where}: there is no file {path}")
+                word = _SPECIAL.get(word, word)
+                clips.append(Clip(word, str(path), split, speaker_of(path.stem, word)))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{table}: cannot be read as CSV in UTF-8: {error}") from error
+    if not clips:
+        raise UserError(f"{table}: lists no clips")
+    return clips
+
+
+def _from_word_folders(folder: Path) -> list[Clip]:
+    splits = {
+        name: split
+        for split, listing in (("val", "validation_list"), ("test", "testing_list"))
+        for name in _lines(folder / f"{listing}.txt")
+    }
+    rest = "train" if splits else ""
+    clips: list[Clip] = []
+    words = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.is_dir()
+        and path.name not in BACKGROUND_FOLDERS
+        and not path.name.startswith(".")
+    ]
+    for word_folder in words:
+        word = _SPECIAL.get(word_folder.name, word_folder.name)
+        found = [path for path in sorted(word_folder.iterdir()) if is_audio(path)]
+        if not found:
+            raise UserError(
+                f"{word_folder}: the class {word!r} has no clips: add recordings "
+                f"({', '.join(SUFFIXES)}) or remove the folder"
+            )
+        for path in found:
+            split = splits.get(f"{word_folder.name}/{path.name}", rest)
+            clips.append(Clip(word, str(path), split, speaker_of(path.stem, word)))
+    if not clips:
+        raise UserError(
+            f"{folder}: holds no recordings: expected a folder a word, or train.csv "
+            "and val.csv"
+        )
+    return clips
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").split() if path.exists() else []

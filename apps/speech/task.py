@@ -1,0 +1,193 @@
+"""What the shared training loop needs to know about speech."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar
+
+import keras
+import numpy as np
+
+from apps.core.batches import Batches
+from apps.core.task import Data, Split, Task
+from apps.speech import models, protocol, sources
+from apps.speech.audio import loudest_stretch, read_audio
+from apps.speech.augment import SpeechBatches
+from apps.speech.clips import CLIP_SAMPLES, SILENCE, UNKNOWN, Audio, Clip, Recordings
+from apps.speech.config import SpeechConfig
+from apps.speech.features import SAMPLE_RATE
+from apps.speech.noise import Background
+from apps.speech.protocol import Classes
+
+
+@dataclasses.dataclass(frozen=True)
+class SpeechSplit(Split):
+    """A split, with what augmentation needs beside the clips."""
+
+    words: Sequence[str] = ()
+    """The word of each clip; `SILENCE` for background alone."""
+    classes: Classes = dataclasses.field(default_factory=lambda: Classes(()))
+    background: Background | None = None
+
+
+class SpeechTask(Task[SpeechConfig]):
+    """One-second clips to keywords, other words and silence."""
+
+    app = "speech"
+    input_description: ClassVar[str] = (
+        "one second of mono PCM at 16 kHz, float32 [1, 16000] in [-1, 1]"
+    )
+
+    def load(
+        self,
+        source: str | None,
+        splits: Sequence[str],
+        labels: Sequence[str] | None = None,
+    ) -> Data:
+        recordings = self._recordings(source, splits, labels)
+        words = recordings.words
+        special = {clip.word for clip in recordings.clips} & {UNKNOWN, SILENCE}
+        if labels is None:
+            labels = protocol.choose_labels(
+                words, self.config, special, recordings.where
+            )
+        else:
+            protocol.check_known(words, labels, recordings.where)
+        others: tuple[str, ...] = ()
+        if self.config.other_words and UNKNOWN in labels:
+            others = tuple(sorted(set(words) - set(labels)))
+            others += (UNKNOWN,) if UNKNOWN in special else ()
+        classes = Classes(tuple(labels), others)
+        noise = recordings.backgrounds()
+        found: dict[str, Split] = {
+            name: self._split(recordings, name, classes, noise) for name in splits
+        }
+        description = recordings.description | {
+            "clips": {name: len(split) for name, split in found.items()},
+            "words": len(words),
+        }
+        return Data(classes.labels, found, description)
+
+    def _recordings(
+        self,
+        source: str | None,
+        splits: Sequence[str],
+        labels: Sequence[str] | None,
+    ) -> Recordings:
+        if source is not None:
+            return sources.find(source, splits)
+        from apps.speech.synthesis import speak
+
+        keywords = self.config.keywords()
+        if labels is not None:
+            keywords = tuple(x for x in labels if x not in (UNKNOWN, SILENCE))
+        config = self.config
+        return speak(
+            keywords, config.language, config.takes, config.seed, tuple(splits)
+        )
+
+    def _split(
+        self,
+        recordings: Recordings,
+        name: str,
+        classes: Classes,
+        noise: Sequence[np.ndarray],
+    ) -> SpeechSplit:
+        background = Background(noise, name)
+        clips = recordings.split(name, self.config.validation_share)
+        if name == "train":
+            protocol.check_complete(clips, classes.labels, recordings.where)
+            clips = [clip for clip in clips if self._is_wanted(clip, classes)]
+            keywords = sum(clip.word not in (SILENCE, UNKNOWN) for clip in clips
+                           if clip.word in classes.labels)  # fmt: skip
+            own = sum(clip.word == SILENCE for clip in clips)
+            wanted = protocol.share_of(keywords, self.config.silence_share)
+            silences = max(0, wanted - own) if SILENCE in classes.labels else 0
+        else:
+            clips, silences = protocol.draw_for_evaluation(
+                clips, classes.labels, self.config, name
+            )
+        audio = Audio.read(clips)
+        made = protocol.silence_clips(silences, background, name)
+        words = [clip.word for clip in clips] + [SILENCE] * silences
+        return SpeechSplit(
+            name,
+            audio.joined(made),
+            [classes.label_index(word) for word in words],
+            [clip.source for clip in clips]
+            + [f"background {i}" for i in range(silences)],
+            words,
+            classes,
+            background,
+        )
+
+    @staticmethod
+    def _is_wanted(clip: Clip, classes: Classes) -> bool:
+        return clip.word in classes.labels or (
+            UNKNOWN in classes.labels and clip.word != SILENCE
+        )
+
+    def build_model(self, data: Data) -> keras.Model:
+        split = data.splits["train"]
+        assert isinstance(split, SpeechSplit)
+        classes = split.classes
+        if not classes.others:
+            return models.build(self.config, len(classes.names))
+        return models.build(
+            self.config,
+            len(classes.names),
+            classes.groups,
+            self._class_weights(split),
+        )
+
+    def _class_weights(self, split: SpeechSplit) -> list[float]:
+        """Brings the frequency of other words in training down to their share."""
+        labels = np.asarray(split.targets)
+        unknown = split.classes.labels.index(UNKNOWN)
+        others = int((labels == unknown).sum())
+        keywords = sum(w in split.classes.labels for w in split.words)
+        weight = self.config.unknown_share * keywords / others
+        return [weight if group == unknown else 1.0 for group in split.classes.groups]
+
+    def training_batches(self, split: Split) -> Batches:
+        assert isinstance(split, SpeechSplit) and split.background is not None
+        assert isinstance(split.inputs, Audio)
+        classes = split.classes
+        index = {name: i for i, name in enumerate(classes.names)}
+        if not classes.others:
+            targets = np.asarray(split.targets)
+        else:
+            targets = np.array([index[word] for word in split.words])
+        return SpeechBatches(
+            split.inputs,
+            targets,
+            len(classes.names),
+            index.get(SILENCE),
+            split.background,
+            self.config,
+            self._draw(split),
+        )
+
+    def _draw(self, split: SpeechSplit):
+        """The clips of an epoch: all, or other words by their share."""
+        everything = np.arange(len(split))
+        if split.classes.others or UNKNOWN not in split.classes.labels:
+            return lambda rng: everything
+        unknown = np.asarray(split.targets) == split.classes.labels.index(UNKNOWN)
+        silent = np.array([word == SILENCE for word in split.words])
+        fixed, others = everything[~unknown], everything[unknown]
+        share = protocol.share_of(
+            int((~unknown & ~silent).sum()), self.config.unknown_share
+        )
+        count = min(share, len(others))
+        return lambda rng: np.concatenate(
+            [fixed, rng.choice(others, count, replace=False)]
+        )
+
+    def read(self, path: str) -> list[tuple[str, np.ndarray]]:
+        """The loudest second of the file; a shorter one gets silence around it."""
+        samples = read_audio(path)
+        start, clip = loudest_stretch(samples, CLIP_SAMPLES)
+        title = path
+        if len(samples) > CLIP_SAMPLES:
+            title = f"{path} (from {start / SAMPLE_RATE:.2f} s)"
+        return [(title, clip)]

@@ -1,0 +1,110 @@
+"""Recordings from TensorFlow Datasets."""
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from apps.core.errors import UserError
+from apps.speech.audio import from_pcm16, loudest_stretch, resample, to_pcm16
+from apps.speech.clips import CLIP_SAMPLES, SILENCE, UNKNOWN, Clip, Recordings, pcm_of
+from apps.speech.features import SAMPLE_RATE
+
+_BUILDERS = Path(__file__).parents[2] / "datasets"
+_SPLIT_NAMES = {"train": "train", "validation": "val", "valid": "val", "test": "test"}
+_SPECIAL = {"_unknown_": UNKNOWN, "_silence_": SILENCE}
+
+
+def _builder(name: str) -> Any:
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise UserError(
+            f"--data tfds:{name}: needs the package tensorflow-datasets: "
+            "pip install tensorflow-datasets"
+        ) from error
+    own = _BUILDERS / name / f"{name}_dataset_builder.py"
+    if not own.exists():
+        return tfds.builder(name)
+    # A builder finds its name and its files through its module's name.
+    module_name = f"datasets.{name}.{own.stem}"
+    if module_name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(module_name, own)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[module_name].Builder()
+
+
+def from_tfds(name: str, splits: Sequence[str]) -> Recordings:
+    """The wanted splits of a data set with the features `audio` and `label`.
+
+    Downloads and prepares it where that has not been done. TFDS's environment
+    variable TFDS_DATA_DIR says where it lies.
+
+    Raises:
+        UserError: no such data set, it cannot be had, or it is no data set of
+            spoken words.
+    """
+    try:
+        builder = _builder(name)
+        builder.download_and_prepare()
+    except UserError:
+        raise
+    except Exception as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        reason = lines[0].strip() if lines else type(error).__name__
+        raise UserError(f"--data tfds:{name}: cannot be had: {reason[:300]}") from error
+    features = builder.info.features
+    if not {"audio", "label"} <= set(features) or not hasattr(
+        features["label"], "int2str"
+    ):
+        raise UserError(
+            f"--data tfds:{name}: is not a set of spoken words: expected the features "
+            f"audio and label, found {', '.join(features)}"
+        )
+    own_names = {_SPLIT_NAMES.get(split, split): split for split in builder.info.splits}
+    wanted = {s if s in own_names else "train" for s in splits if s != "test"}
+    wanted |= {"test"} & set(splits) & set(own_names)
+    clips = [
+        clip
+        for split in sorted(wanted & set(own_names))
+        for clip in _clips(builder, own_names[split], split)
+    ]
+    if not clips:
+        raise UserError(
+            f"--data tfds:{name}: has no {splits[0]} split (it has "
+            f"{', '.join(sorted(own_names))})"
+        )
+    silences = [pcm_of(clip) for clip in clips if clip.word == SILENCE]
+    return Recordings(
+        clips,
+        lambda: [from_pcm16(np.concatenate(silences))] if silences else [],
+        {
+            "name": f"tfds:{name} {builder.info.version}",
+            "citation": " ".join(builder.info.citation.split()),
+        },
+        f"tfds:{name}",
+    )
+
+
+def _clips(builder: Any, own_name: str, split: str) -> list[Clip]:
+    import tensorflow_datasets as tfds
+
+    features = builder.info.features
+    rate = getattr(features["audio"], "sample_rate", None) or SAMPLE_RATE
+    clips = []
+    data = builder.as_dataset(split=own_name, shuffle_files=False)
+    for index, example in enumerate(tfds.as_numpy(data)):
+        word = features["label"].int2str(int(example["label"]))
+        word = _SPECIAL.get(word, word)
+        samples = resample(from_pcm16(example["audio"]), rate)
+        pcm = to_pcm16(loudest_stretch(samples, CLIP_SAMPLES)[1])
+        speaker = example.get("speaker", b"").decode()
+        source = f"{own_name}[{index}]"
+        clips.append(Clip(word, source, split, speaker, pcm))
+    return clips

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from seqcore.export.errors import ExportError
+from seqcore.export.flatbuffer import finish, shield_calibrator
 from seqcore.export.program import SERVING, Program
 
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
@@ -30,19 +31,26 @@ def convert(
             folder, signature_keys=sorted(keys, key=lambda k: k != SERVING)
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        # finish() turns the fused RNN into a builtin, and refuses any other custom
+        # operator with the name of its layer.
+        converter.allow_custom_ops = True
         if quantize != "none":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if quantize == "float16":
             converter.target_spec.supported_types = [tf.float16]
         if quantize == "int8":
             converter.representative_dataset = representative
+            calibrate = converter._quantize
+            converter._quantize = lambda content, *args, **kwargs: calibrate(
+                shield_calibrator(content), *args, **kwargs
+            )
         try:
             model = converter.convert()
         except Exception as error:
             raise ExportError(_explain(error)) from error
     if not model:
         raise ExportError("the TFLite converter returned an empty file")
-    return model
+    return finish(model)
 
 
 def _explain(error: Exception) -> str:

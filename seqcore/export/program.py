@@ -102,10 +102,8 @@ def model_io(model: Any, shape: Any = None) -> ModelIO:
         structure = model.input if not isinstance(model, keras.Sequential) else None
         tensors = list(model.inputs)
         names = _names([t.name for t in tensors], "input")
-        if (
-            structure is None
-            or (len(tensors) == 1
-            and not keras.tree.is_nested(structure))
+        if structure is None or (
+            len(tensors) == 1 and not keras.tree.is_nested(structure)
         ):
             structure = names[0]
         else:

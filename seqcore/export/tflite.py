@@ -90,8 +90,6 @@ def export_tflite(
     """
     _check_choice("quantize", quantize, QUANTIZATIONS)
     _check_choice("lowering", lowering, LOWERINGS)
-    if lowering in ("unrolled", "fused") or streaming:
-        raise ExportError(f"lowering={lowering!r}, streaming={streaming}: not yet")
     check_model(model)
     encode(metadata or {})
     io = model_io(model, shape)

@@ -11,10 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from seqcore.export.lowerings.fused import fused
 from seqcore.export.lowerings.loop import plan_blocking, run_steps
 from seqcore.export.lowerings.steps import steps_of, weight_elements
+from seqcore.export.lowerings.unrolled import unrolled
 
 LOWERINGS = ("auto", "loop", "unrolled", "fused")
+
+_FIXED = {"fused": fused, "unrolled": unrolled}
 
 Lowered = tuple[Any, Any, list[Any]]
 
@@ -44,4 +48,6 @@ def make_lowering(name: str, quantize: str) -> Callable[..., Lowered]:
         outputs = last[:, None, :] if y is None else y[None]
         return last, outputs, carry[: steps.n_states]
 
+    if name in _FIXED:
+        return _FIXED[name]
     return loop

@@ -26,11 +26,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-# Measured on one x86 core; only their ratio steers the choice of a block.
+# Measured on one x86 core; only their ratios steer the choice of a block.
 _WHILE_START_US = 8.0
-_COPY_BYTES_PER_US = 25_000.0
+_START_PER_EXTRA_STEP_US = 4.0
+_BLOCK_TURN_US = 0.4
+_COPY_BYTES_PER_US = 31_000.0
 # Packed copies of the recurrent weights that may share the cache.
-_PACKED_BYTES = 256 * 1024
+_PACKED_BYTES = 512 * 1024
 _MOST_STEPS_A_TURN = 4
 # The length a dynamic sequence is planned for.
 _TYPICAL_TIMESTEPS = 100
@@ -67,12 +69,13 @@ def plan_blocking(
         return Blocking(fit, 0)
     length = timesteps or _TYPICAL_TIMESTEPS
     copy = 2 * row_bytes / _COPY_BYTES_PER_US
+    start = _WHILE_START_US + (fit - 1) * _START_PER_EXTRA_STEP_US
 
     def cost(block: int) -> float:
         if block == 0:
-            return (length / fit) * length * copy
-        turns = math.ceil(length / block)
-        return turns * (_WHILE_START_US + length * copy) + length / fit * block * copy
+            return length / fit * length * copy
+        starts = math.ceil(length / block) * (start + length * copy)
+        return starts + length / fit * (block * copy + _BLOCK_TURN_US)
 
     blocks = [b for b in range(2 * fit, length, fit)]
     return Blocking(fit, min([0, *blocks], key=cost))
@@ -105,30 +108,34 @@ def run_steps(
         The outputs (timesteps, output_size), or None, and the last carry.
     """
     unroll = blocking.unroll
+    block = blocking.block if output_size else 0
     # Odd steps first, so that the long loop needs no remainder.
     odd = timesteps % unroll if unroll > 1 else 0
-    block = blocking.block if output_size else 0
     y = None
     if output_size:
-        length = timesteps
-        if block:
-            length = odd + -(-(timesteps - odd) // block) * block
-        # DYNAMIC_UPDATE_SLICE wants room for a whole write even if none happens.
-        room = max(block, unroll)
-        if isinstance(length, int):
-            length = max(length, room)
-        elif room > 1:
-            length = tf.maximum(length, room)
-        y = tf.zeros([length, output_size], rows.dtype)
+        y = _room_for(rows, timesteps, output_size, max(block, unroll))
     if not isinstance(odd, int) or odd:
         y, carry = _turns(step, rows, carry, y, 0, odd, 1)
     if block:
         y, carry = _blocks(step, rows, carry, y, odd, timesteps, blocking)
     else:
         y, carry = _turns(step, rows, carry, y, odd, timesteps, unroll)
-    if y is not None and y.shape[0] != timesteps:
+    if y is not None and not isinstance(timesteps, int):
         y = y[:timesteps]
     return y, carry
+
+
+def _room_for(rows, timesteps, width, write):
+    """Memory for the outputs; every row is overwritten before it is read.
+
+    DYNAMIC_UPDATE_SLICE wants room for a whole write even if none happens.
+    """
+    if not isinstance(timesteps, int):
+        return tf.zeros([tf.maximum(timesteps, write), width], rows.dtype)
+    if rows.shape[-1] >= width and write <= timesteps:
+        # Zeros of a known shape would be stored in the file.
+        return rows[:, :width]
+    return tf.zeros([max(timesteps, write), width], rows.dtype)
 
 
 def _turns(step, rows, carry, y, begin, end, unroll, offset=0):
@@ -166,14 +173,18 @@ def _blocks(step, rows, carry, y, begin, end, blocking):
     unroll, block = blocking.unroll, blocking.block
     width = y.shape[-1]
 
+    whole = (
+        isinstance(end, int) and isinstance(begin, int) and not (end - begin) % block
+    )
+
     def body(t, carry, y):
-        stop = tf.minimum(t + block, end)
-        rows_of_block = tf.zeros([block, width], y.dtype)
-        rows_of_block, carry = _turns(
-            step, rows, carry, rows_of_block, t, stop, unroll, offset=t
-        )
-        y = keras.ops.slice_update(y, tf.stack([t, 0]), rows_of_block)
-        return t + block, carry, y
+        # A short block comes first: it writes rubbish behind its steps, which the
+        # next block overwrites, so the last one ends exactly at the end.
+        stop = t + block if whole else end - (end - t - 1) // block * block
+        filled = tf.zeros([block, width], y.dtype)
+        filled, carry = _turns(step, rows, carry, filled, t, stop, unroll, offset=t)
+        y = keras.ops.slice_update(y, tf.stack([t, 0]), filled)
+        return stop, carry, y
 
     begin = tf.convert_to_tensor(begin, tf.int32)
     _, carry, y = tf.while_loop(lambda t, *_: t < end, body, (begin, carry, y))

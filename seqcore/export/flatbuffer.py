@@ -1,0 +1,181 @@
+"""Read and rewrite .tflite flatbuffers: what the converter cannot be asked for."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from flatbuffers import flexbuffers
+
+from seqcore.export.errors import ExportError
+
+IDENTIFIER = b"TFL3"
+FUSED_RNN_OP = "SeqcoreSequenceRNN"
+_ACTIVATIONS = {
+    "tanh": schema.ActivationFunctionType.TANH,
+    "relu": schema.ActivationFunctionType.RELU,
+    "linear": schema.ActivationFunctionType.NONE,
+}
+_OPERATORS = {
+    code: name
+    for name, code in vars(schema.BuiltinOperator).items()
+    if isinstance(code, int)
+}
+TENSOR_TYPES = {
+    code: name.lower()
+    for name, code in vars(schema.TensorType).items()
+    if isinstance(code, int)
+}
+
+
+def parse(content: bytes, where: str = "the file") -> Any:
+    """The file as a tree of Python objects (``schema.ModelT``).
+
+    Raises:
+        ExportError: Not a .tflite file, or one cut short.
+    """
+    if len(content) < 8 or content[4:8] != IDENTIFIER:
+        raise ExportError(f"{where} is not a .tflite file")
+    try:
+        return schema.ModelT.InitFromPackedBuf(content, 0)
+    except Exception as error:  # The reader trusts offsets; damage raises anything.
+        raise ExportError(f"{where} is cut short or damaged ({error})") from None
+
+
+def operator_name(model: Any, operator: Any) -> str:
+    """``FULLY_CONNECTED``, ``CUSTOM:Name``, and so on."""
+    code = model.operatorCodes[operator.opcodeIndex]
+    builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
+    name = _OPERATORS.get(builtin, f"UNKNOWN_{builtin}")
+    if name == "CUSTOM":
+        custom = code.customCode
+        name = f"CUSTOM:{custom.decode() if isinstance(custom, bytes) else custom}"
+    return name
+
+
+def _pack_aligned(buffer: Any, builder: flatbuffers.Builder) -> int:
+    """``BufferT.Pack`` with the 16-byte alignment that the schema demands.
+
+    The generated Python packs bytes unaligned; runtimes map them as floats.
+    """
+    data = None
+    if buffer.data is not None:
+        raw = np.asarray(buffer.data, np.uint8).tobytes()
+        builder.StartVector(1, len(raw), 16)
+        builder.head = builder.Head() - len(raw)
+        builder.Bytes[builder.Head() : builder.Head() + len(raw)] = raw
+        data = builder.EndVector()
+    schema.BufferStart(builder)
+    if data is not None:
+        schema.BufferAddData(builder, data)
+    return schema.BufferEnd(builder)
+
+
+def pack(model: Any) -> bytes:
+    """The bytes of a parsed file."""
+    for buffer in model.buffers:
+        buffer.Pack = functools.partial(_pack_aligned, buffer)
+    builder = flatbuffers.Builder(1 << 20)
+    builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def finish(content: bytes) -> bytes:
+    """What the converter leaves to be done.
+
+    Names of inner tensors, a third of a small file, go. The custom operator of a
+    fused RNN becomes the builtin. The cell clip of 10 that the converter gives
+    every fused LSTM, and that Keras does not have, goes too.
+    """
+    model = parse(content)
+    fused_rnns = []
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            name = operator_name(model, operator)
+            if name == "UNIDIRECTIONAL_SEQUENCE_LSTM":
+                operator.builtinOptions.cellClip = 0.0
+            elif name == f"CUSTOM:{FUSED_RNN_OP}":
+                fused_rnns.append((graph, operator))
+            elif name.startswith("CUSTOM:"):
+                raise ExportError(
+                    f"{name.removeprefix('CUSTOM:')} in {_place(graph, operator)} has "
+                    "no TFLite builtin operator; write that layer with operations "
+                    "that have one"
+                )
+    for graph, operator in fused_rnns:
+        _fuse_rnn(model, graph, operator)
+    for graph in model.subgraphs:
+        named = {*graph.inputs, *graph.outputs}
+        for index, tensor in enumerate(graph.tensors):
+            if index not in named:
+                tensor.name = None
+    return pack(model)
+
+
+def _place(graph: Any, operator: Any) -> str:
+    """The layer an operator comes from, as far as its tensor's name tells."""
+    name = graph.tensors[operator.outputs[0]].name or b"?"
+    text = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
+    parts = [p for p in text.split(";")[0].split("/") if "PartitionedCall" not in p]
+    return f"layer {'/'.join(parts[:-1])!r}" if len(parts) > 1 else "the model"
+
+
+def _fuse_rnn(model: Any, graph: Any, operator: Any) -> None:
+    """Turn the traced custom operator into UNIDIRECTIONAL_SEQUENCE_RNN."""
+    inputs, kernel, recurrent, bias = (int(i) for i in operator.inputs)
+    if any(
+        model.buffers[graph.tensors[i].buffer].data is None
+        for i in (kernel, recurrent, bias)
+    ):
+        raise ExportError(
+            "a fused RNN keeps float32 weights; use quantize='none', or "
+            "lowering='loop' for a quantised one"
+        )
+    units = int(graph.tensors[recurrent].shape[0])
+    state = schema.TensorT()
+    state.shape = np.array([1, units], np.int32)
+    state.type = schema.TensorType.FLOAT32
+    state.buffer, state.isVariable = 0, True
+    graph.tensors.append(state)
+    operator.inputs = [inputs, kernel, recurrent, bias, len(graph.tensors) - 1]
+    options = schema.SequenceRNNOptionsT()
+    attributes = flexbuffers.Loads(bytes(operator.customOptions))
+    options.fusedActivationFunction = _ACTIVATIONS[attributes["activation"]]
+    operator.builtinOptionsType = schema.BuiltinOptions.SequenceRNNOptions
+    operator.builtinOptions = options
+    operator.customOptions = None
+    code = schema.OperatorCodeT()
+    code.builtinCode = schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_RNN
+    code.deprecatedBuiltinCode = code.builtinCode
+    code.version = 1
+    # Every traced RNN points at the same operator code: replace it once.
+    model.operatorCodes[operator.opcodeIndex] = code
+
+
+def shield_calibrator(content: bytes) -> bytes:
+    """Hide from the int8 calibrator what crashes the process there.
+
+    LiteRT frees the result of a WHILE that only hands an input through, and the
+    calibrator still reads it. As an empty tensor it has nothing to read.
+    """
+    model = parse(content)
+    for graph in model.subgraphs:
+        read = {int(i) for o in graph.operators for i in o.inputs}
+        read |= {int(i) for i in graph.outputs}
+        for operator in graph.operators:
+            if operator_name(model, operator) != "WHILE":
+                continue
+            body = model.subgraphs[operator.builtinOptions.bodySubgraphIndex]
+            for given, kept, out in zip(
+                body.inputs, body.outputs, operator.outputs, strict=True
+            ):
+                tensor = graph.tensors[out]
+                if given == kept and out not in read and len(tensor.shape):
+                    signature = np.array(tensor.shape, np.int32)
+                    signature[0] = -1
+                    tensor.shapeSignature = signature
+                    tensor.shape = np.maximum(signature, 0)
+    return pack(model)

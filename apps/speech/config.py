@@ -23,7 +23,7 @@ class SpeechConfig(TrainingConfig):
     batch_size: int = 64
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
-    label_smoothing: float = 0.1
+    label_smoothing: float = 0.05
 
     words: str = ""
     """Keywords, comma separated; empty: every word of the data."""
@@ -49,24 +49,24 @@ class SpeechConfig(TrainingConfig):
     """Width of the first convolution (crnn)."""
     units: int = 112
     """Width of the recurrent or dense layers."""
-    dropout: float = 0.2
+    dropout: float = 0.1
 
     shift_ms: float = 100.0
     """Largest shift in time, either way."""
-    speed: float = 0.15
+    speed: float = 0.1
     """Largest relative change of speed (and pitch), either way."""
     gain_db: float = 10.0
     """Largest change of level, either way."""
-    noise_probability: float = 0.8
+    noise_probability: float = 0.5
     """Share of the clips that get background noise."""
-    snr_low_db: float = 0.0
+    snr_low_db: float = 5.0
     snr_high_db: float = 30.0
-    band_warp: float = 0.1
+    band_warp: float = 0.08
     """Largest relative stretch of the mel axis, either way."""
     time_masks: int = 2
-    time_mask_frames: int = 15
+    time_mask_frames: int = 6
     band_masks: int = 2
-    band_mask_bands: int = 6
+    band_mask_bands: int = 5
 
     def validated(self) -> "SpeechConfig":
         super().validated()

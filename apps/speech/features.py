@@ -54,11 +54,11 @@ def mel_filterbank(
 
 @keras.saving.register_keras_serializable("seqcore")
 class LogMelSpectrogram(keras.layers.Layer):
-    """Log power in mel bands of samples in [-1, 1], in decibels.
+    """Natural logarithm of the power in mel bands of samples in [-1, 1].
 
-    Equal, up to rounding, to librosa's `power_to_db(melspectrogram(...),
-    amin=floor, top_db=None)` with a Hann window of `window_length` samples,
-    frames starting at sample 0, and no padding.
+    Equal, up to rounding, to `log(maximum(melspectrogram(...), floor))` of
+    librosa with a Hann window of `window_length` samples, frames starting at
+    sample 0, and no padding.
 
     The mel filters are applied in groups of neighbouring bands, each over the
     few FFT bins it covers. That skips the nine tenths of the filterbank that
@@ -73,21 +73,23 @@ class LogMelSpectrogram(keras.layers.Layer):
         hop_length: Samples from frame to frame.
         fft_length: Length of the transform, at least `window_length`.
         lowest_hertz, highest_hertz: Range of the filterbank.
-        floor: Smallest power; quieter bands count as this.
+        floor: Smallest power; quieter bands count as this. The default lies 80 dB
+            below a band of full-scale speech, which is about what a transform
+            in single precision can tell apart within one frame.
 
     Call arguments:
         samples: [batch, samples], float32 PCM at 16 kHz.
 
     Returns:
-        [batch, 1 + (samples - window_length) // hop_length, bands], in dB.
+        [batch, 1 + (samples - window_length) // hop_length, bands].
     """
 
     def __init__(
         self,
         bands: int = 40,
         *,
-        window_length: int = 400,
-        hop_length: int = 160,
+        window_length: int = 480,
+        hop_length: int = 320,
         fft_length: int = 512,
         lowest_hertz: float = 20.0,
         highest_hertz: float = 7600.0,
@@ -153,7 +155,7 @@ class LogMelSpectrogram(keras.layers.Layer):
             ],
             axis=-1,
         )
-        return (10 / np.log(10)) * ops.log(ops.maximum(mel, self.floor))
+        return ops.log(ops.maximum(mel, self.floor))
 
     def compute_output_shape(self, input_shape):
         count = 1 + (input_shape[1] - self.window_length) // self.hop_length

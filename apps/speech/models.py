@@ -87,8 +87,8 @@ def build(
     """
     samples = keras.Input((CLIP_SAMPLES,), name="samples")
     x = LogMelSpectrogram(config.bands, name="log_mel")(samples)
-    # From -60 .. 20 dB to about unit scale and zero mean.
-    x = layers.Rescaling(1 / 20, offset=2.0, name="scale")(x)
+    # From about -14 .. 5 to unit scale and zero mean.
+    x = layers.Rescaling(0.25, offset=2.25, name="scale")(x)
     x = BandWarp(config.band_warp, seed=config.seed, name="band_warp")(x)
     x = SpecAugment(
         time_masks=config.time_masks,
@@ -114,7 +114,7 @@ def _convolution(x, filters: int, kernel: int, strides: tuple[int, int]):
 
 def _crnn(x, config: SpeechConfig):
     x = layers.Reshape((*x.shape[1:], 1))(x)
-    x = _convolution(x, config.filters, 3, (2, 2))
+    x = _convolution(x, config.filters, 3, (1, 2))
     x = _convolution(x, config.filters * 2, 3, (2, 2))
     x = _convolution(x, config.filters * 3, 3, (1, 2))
     x = layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]))(x)

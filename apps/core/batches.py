@@ -22,8 +22,10 @@ class Batches(keras.utils.PyDataset):
     """
 
     def __init__(self, count: int, batch_size: int, seed: int):
-        # One worker thread prepares the next batch while the model computes.
-        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=4)
+        # Threads prepare the next batches while the model computes. With one
+        # worker Keras leaves that to tf.data, whose iterator takes up to five
+        # seconds to be destroyed at the end of every epoch.
+        super().__init__(workers=2, use_multiprocessing=False, max_queue_size=4)
         self.count = count
         self.batch_size = min(batch_size, count)
         self.seed = seed
@@ -55,7 +57,7 @@ class Batches(keras.utils.PyDataset):
     def make_batch(self, indices: np.ndarray, rng: np.random.Generator) -> Any:
         """Returns (inputs, targets) or (inputs, targets, sample_weights).
 
-        Called on a worker thread; must take all its randomness from `rng`.
+        Called on worker threads; must take all its randomness from `rng`.
         """
         raise NotImplementedError
 

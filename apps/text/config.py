@@ -10,15 +10,74 @@ MODELS = ("lstm", "clstm", "rnn", "dense")
 
 @dataclasses.dataclass(frozen=True)
 class TextConfig(TrainingConfig):
+    """Settings of the text application; the fields of TrainingConfig come first."""
+
     model: str = "lstm"
+    # Text and table
     word_buckets: int = 8191
+    """Vectors for whole words. A prime spreads the hashes best."""
     ngram_buckets: int = 8191
+    """Vectors for pairs of words and for character n-grams."""
     max_words: int = 400
+    """Words read of a text; the rest of a longer one is left out."""
+    vectors: str = ""
+    """Pre-trained vectors in the text format of word2vec, GloVe or fastText."""
+    # Layers
     embedding: int = 64
     units: int = 96
     layers: int = 1
+    # Regularisation
     dropout: float = 0.5
+    """Of the features that the last layer reads."""
     embedding_dropout: float = 0.2
+    """Of whole dimensions of the word vectors of a text."""
     word_dropout: float = 0.1
+    """Share of the words left out of a training text, drawn anew every epoch."""
     slot_dropout: float = 0.0
+    """Share of the n-grams left out, likewise."""
+    balance: bool = False
+    """Weights rare classes more, by the inverse root of their frequency."""
+    # Data
     buckets: int = 4
+    """Lengths that batches are padded to; 1 pads everything to the longest."""
+    validation: float = 0.1
+    """Share of every class set aside where the data has no validation split."""
+    split_seed: int = 0
+    """Decides which texts are set aside."""
+    encoding: str = "utf-8"
+    text_column: str = ""
+    """Name of the column with the texts, or its number where there is no header."""
+    label_column: str = ""
+    skip_bad: bool = False
+    """Counts bad rows and leaves them out, in place of stopping at the first."""
+    whole: bool = False
+    """Evaluates on every row of the data, whatever its split."""
+    explain: bool = False
+    """Adds the effect of every word to what predict answers."""
+
+    def validated(self) -> "TextConfig":
+        super().validated()
+        if self.model not in MODELS:
+            raise UserError(f"model={self.model}: must be one of {', '.join(MODELS)}")
+        for name in (
+            "word_buckets",
+            "ngram_buckets",
+            "max_words",
+            "embedding",
+            "units",
+            "layers",
+            "buckets",
+        ):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name}={getattr(self, name)}: must be at least 1")
+        for name in ("dropout", "embedding_dropout", "word_dropout", "slot_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"{name}={getattr(self, name)}: must be in [0, 1)")
+        if not 0 < self.validation < 1:
+            raise UserError(f"validation={self.validation}: must be between 0 and 1")
+        if self.text_column.isdigit() != self.label_column.isdigit():
+            raise UserError(
+                f"text_column={self.text_column} label_column={self.label_column}: "
+                "give both as names or both as numbers"
+            )
+        return self

@@ -208,9 +208,8 @@ class WordHash(keras.layers.Layer):
     def call(self, data: tf.Tensor) -> tf.Tensor:
         data = tf.cast(data, tf.int32)
         # The end mark is ours to write; in a text it would end it early.
-        data = tf.pad(
-            tf.where(data == END, 0, data), [[0, 0], [0, 1]], constant_values=END
-        )
+        bad = (data == END) | (data < 0) | (data > 255)
+        data = tf.pad(tf.where(bad, 0, data), [[0, 0], [0, 1]], constant_values=END)
         flat = tf.reshape(data, [-1])
         if data.shape[0] == 1:
             ids, _ = hash_words(

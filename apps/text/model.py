@@ -107,11 +107,15 @@ def build(config: "TextConfig", classes: int) -> keras.Model:
     trained, on bucket numbers.
     """
     data = keras.Input((None,), dtype="int32", name="text")
-    words = WordHash(
+    classifier = build_classifier(config, classes)
+    return keras.Model(data, classifier(word_hash(config)(data)), name="text")
+
+
+def word_hash(config: "TextConfig") -> WordHash:
+    """The layer that hashes words, as `config` sizes it."""
+    return WordHash(
         config.word_buckets, config.ngram_buckets, config.max_words, name="words"
     )
-    classifier = build_classifier(config, classes)
-    return keras.Model(data, classifier(words(data)), name="text")
 
 
 def build_classifier(config: "TextConfig", classes: int) -> keras.Model:

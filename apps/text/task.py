@@ -1,0 +1,276 @@
+"""The text application as the shared training loop sees it."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from apps.core.batches import Batches, bucket_boundaries
+from apps.core.errors import UserError
+from apps.core.task import Data, Split, Task
+from apps.text import model as models
+from apps.text.batches import WordBatches, class_weights, padded
+from apps.text.config import TextConfig
+from apps.text.explain import word_effects
+from apps.text.sources import find
+from apps.text.splits import duplicates, stratified_split
+from apps.text.table import LONGEST_TEXT, Format, Row
+
+_EVALUATION_BATCH = 256
+
+
+def encode(text: str) -> np.ndarray:
+    """A text as the model takes it: UTF-8, int32 [n] with n at least 1."""
+    data = text.encode("utf-8", "replace") or b" "
+    return np.frombuffer(data, "uint8").astype("int32")
+
+
+def decode(value: np.ndarray) -> str:
+    """Inverse of `encode`."""
+    return bytes(value.astype("uint8")).decode("utf-8", "replace")
+
+
+class TextTask(Task[TextConfig]):
+    """Gives a text one class."""
+
+    app = "text"
+    input_description = (
+        "UTF-8 bytes of one text, int32 [1, n], 0 to 255; zeros are padding. "
+        "Lower-casing and the splitting into words are part of the model"
+    )
+
+    def load(
+        self,
+        source: str | None,
+        splits: Sequence[str],
+        labels: Sequence[str] | None = None,
+    ) -> Data:
+        config = self.config
+        corpus = find(
+            source,
+            Format(
+                config.encoding,
+                config.text_column,
+                config.label_column,
+                config.skip_bad,
+            ),
+        )
+        name = source or "the default data"
+        rows = corpus.splits
+        if config.whole:
+            rows = {split: sum(rows.values(), []) for split in splits}
+        elif "val" not in rows and "train" in rows:
+            rows |= _set_aside(rows["train"], config)
+        for split in splits:
+            if split not in rows:
+                raise UserError(
+                    f"{name}: has no {split} split (it has {', '.join(rows)})"
+                )
+        if labels is None:
+            labels = sorted({row.label for row in rows["train"]})
+            if len(labels) < 2:
+                raise UserError(
+                    f"{name}: every text has the label {labels[0]!r}: training "
+                    "needs at least two classes"
+                )
+        description = corpus.description | {
+            f"{split} examples": len(rows[split]) for split in splits
+        }
+        if corpus.bad.count:
+            description["rows left out"] = corpus.bad.count
+            _say(f"{corpus.bad.count} bad rows left out, the first: {corpus.bad.first}")
+        for split in ("val", "test"):
+            if split in splits and "train" in splits:
+                description |= _count_duplicates(rows, split)
+        return Data(
+            tuple(labels),
+            {split: _split(split, rows[split], labels, name) for split in splits},
+            description,
+        )
+
+    def build_model(self, data: Data) -> keras.Model:
+        model = models.build(self.config, len(data.labels))
+        if self.config.vectors:
+            from apps.text.vectors import set_vectors
+
+            found = set_vectors(
+                model,
+                self.config.vectors,
+                [decode(value) for value in data.splits["train"].inputs],
+            )
+            _say(f"{self.config.vectors}: {found} words of the training data found")
+        return model
+
+    def trained_part(self, model: keras.Model) -> keras.Model:
+        """The classifier: hashing has no weights, and batches bring it done."""
+        return model.get_layer("classifier")
+
+    def training_batches(self, split: Split) -> Batches:
+        config = self.config
+        hashing = models.word_hash(config)
+        classes = max(split.targets) + 1
+        weights = class_weights(split.targets, classes) if config.balance else None
+        return WordBatches(
+            hashing.many(split.inputs), split.targets, weights, classes, config
+        )
+
+    def outputs(self, model: Any, split: Split) -> list[np.ndarray]:
+        if isinstance(model, keras.Model):
+            return _keras_outputs(model, split.inputs)
+        if getattr(model, "batch_size", None) == 1:
+            return super().outputs(model, split)
+        found: dict[int, np.ndarray] = {}
+        order = np.argsort([len(value) for value in split.inputs], kind="stable")
+        for start in range(0, len(order), self.config.batch_size):
+            chosen = order[start : start + self.config.batch_size]
+            batch = np.zeros((len(chosen), len(split.inputs[chosen[-1]])), "int32")
+            for row, index in enumerate(chosen):
+                batch[row, : len(split.inputs[index])] = split.inputs[index]
+            rows = np.asarray(model.predict_on_batch(batch))
+            found |= dict(zip(chosen.tolist(), rows, strict=True))
+        return [found[index] for index in range(len(split))]
+
+    def read(self, path: str) -> list[tuple[str, np.ndarray]]:
+        try:
+            data = (
+                sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+            )
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+        found = []
+        for number, raw in enumerate(data.splitlines(), 1):
+            where = f"{path} line {number}"
+            if len(raw) > LONGEST_TEXT:
+                raise UserError(
+                    f"{where}: is {len(raw):,} bytes long: more than "
+                    f"{LONGEST_TEXT:,} is no text to classify; split it"
+                )
+            try:
+                text = raw.decode(self.config.encoding).lstrip("\ufeff").strip()
+            except UnicodeDecodeError as error:
+                raise UserError(
+                    f"{where}: byte 0x{raw[error.start]:02x} is not "
+                    f"{self.config.encoding}: convert the file to UTF-8"
+                ) from error
+            if text:
+                found.append((f"{where}: {_shortened(text)}", encode(text)))
+        if not found:
+            raise UserError(f"{path}: holds no text: expected a text a line")
+        return found
+
+    def details(
+        self,
+        model: Any,
+        value: np.ndarray,
+        output: np.ndarray,
+        labels: Sequence[str],
+    ) -> dict[str, Any]:
+        if not self.config.explain:
+            return {}
+        effects = word_effects(
+            lambda texts: self.outputs(
+                model,
+                Split("words", [encode(t) for t in texts], [0] * len(texts), texts),
+            ),
+            decode(value),
+            output,
+        )
+        return {"explanation": effects}
+
+    def report(self, split, outputs, labels, metrics, folder):
+        lines = super().report(split, outputs, labels, metrics, folder)
+        wrong = [
+            (float(output.max()), index)
+            for index, output in enumerate(outputs)
+            if output.argmax() != split.targets[index]
+        ]
+        lines += ["", "## Most confidently wrong", ""]
+        if not wrong:
+            return [*lines, "None: every text was classified right."]
+        lines += ["| text | label | answer | score | where |", "|---|---|---|---:|---|"]
+        for score, index in sorted(wrong, reverse=True)[:20]:
+            text = _shortened(decode(split.inputs[index]), 200).replace("|", "\\|")
+            answer = labels[int(outputs[index].argmax())]
+            lines.append(
+                f"| {text} | {labels[split.targets[index]]} | {answer} "
+                f"| {score:.2f} | {split.sources[index]} |"
+            )
+        return lines
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _shortened(text: str, length: int = 60) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _set_aside(rows: list[Row], config: TextConfig) -> dict[str, list[Row]]:
+    train, validation = stratified_split(
+        [row.text for row in rows],
+        [row.label for row in rows],
+        config.validation,
+        config.split_seed,
+    )
+    if not len(validation):
+        raise UserError(
+            f"{rows[0].source}: {len(rows)} texts are too few to set some aside for "
+            "validation: every class needs two different ones"
+        )
+    return {
+        "train": [rows[i] for i in train],
+        "val": [rows[i] for i in validation],
+    }
+
+
+def _count_duplicates(rows: dict[str, list[Row]], split: str) -> dict[str, int]:
+    count = duplicates(
+        [row.text for row in rows[split]], [row.text for row in rows["train"]]
+    )
+    if count:
+        _say(f"{count} of the {len(rows[split])} {split} texts are also in train")
+    return {f"{split} texts also in train": count}
+
+
+def _split(name: str, rows: list[Row], labels: Sequence[str], source: str) -> Split:
+    index = {label: number for number, label in enumerate(labels)}
+    for row in rows:
+        if row.label not in index:
+            known = ", ".join(labels[:20]) + (", …" if len(labels) > 20 else "")
+            raise UserError(
+                f"{row.source}: the label {row.label!r} is not one of those trained "
+                f"on ({known}): rename it or leave the row out"
+            )
+    return Split(
+        name,
+        [encode(row.text) for row in rows],
+        [index[row.label] for row in rows],
+        [row.source for row in rows],
+    )
+
+
+def _keras_outputs(model: keras.Model, inputs: Sequence[np.ndarray]):
+    """Runs the classifier on hashed texts, in batches of a few shapes."""
+    texts = model.get_layer("words").many(inputs)
+    classifier = model.get_layer("classifier")
+    lengths = np.array([len(text) for text in texts])
+    boundaries = bucket_boundaries(lengths.tolist(), 4)
+    found: list[np.ndarray] = [np.empty(0)] * len(texts)
+    for low, high in zip([0, *boundaries[:-1]], boundaries, strict=True):
+        members = np.flatnonzero((lengths > low) & (lengths <= high))
+        size = min(_EVALUATION_BATCH, len(members))
+        for start in range(0, len(members), size):
+            chosen = members[start : start + size]
+            batch = np.zeros((size, int(high), texts[0].shape[1]), "int32")
+            batch[: len(chosen)] = padded([texts[i] for i in chosen], int(high))
+            # Rows past the chosen ones are filling; one word keeps them valid.
+            batch[len(chosen) :, 0, 0] = 1
+            rows = np.asarray(classifier.predict_on_batch(batch))
+            for row, index in enumerate(chosen):
+                found[index] = rows[row]
+    return found

@@ -72,11 +72,15 @@ def affine(x, kernel, bias=None):
 class RecurrentCell(keras.Layer, DropoutRNNCell):
     """Base of :class:`RNNCell` and :class:`LSTMCell`.
 
-    A cell owns its equation once, in two parts:
+    A cell owns its equation once, cut where a layer can take work out of the time
+    loop:
 
-    - ``project(x)``, the part that does not depend on the state, so that a layer
-      computes it for all time steps at once;
-    - ``advance(projected, states)``, one step on an already projected input.
+    - ``project(x)``: what does not depend on the state, (..., features) to
+      (..., gates * units), for all time steps at once;
+    - ``step(projected, states)``: the new states, the first of which is the
+      hidden state h, from one projected input;
+    - ``emit(h)``: the output, again for all time steps at once;
+    - ``advance(projected, states)``: the last two together, one whole step.
 
     Subclasses list their constructor's arguments in ``arguments``; storing,
     resolving and serialising them is done here.
@@ -113,6 +117,68 @@ class RecurrentCell(keras.Layer, DropoutRNNCell):
             regularizer=getattr(self, f"{role}_regularizer"),
             constraint=getattr(self, f"{role}_constraint"),
         )
+
+    def project(self, x, dropout_mask=None):
+        """The input's part of the gates, shape (..., gates * units), bias included.
+
+        Args:
+            x: (..., features).
+            dropout_mask: None; or a tensor that ``x`` is multiplied by; or a list
+                of one such tensor per gate.
+        """
+        raise NotImplementedError
+
+    def step(self, projected, states, recurrent_mask=None, noise=None, inspect=False):
+        """One step from a projected input of shape (batch, gates * units).
+
+        Args:
+            projected: a row of :meth:`project`.
+            states: list of tensors (batch, size), h first.
+            recurrent_mask: dropout of h: None, a tensor, or one per gate.
+            noise: a row of :meth:`draw_noise`.
+            inspect: also return the activations by name.
+
+        Returns:
+            ``(new_states, activations)``, the latter a dict, or None unless
+            ``inspect``.
+        """
+        raise NotImplementedError
+
+    def emit(self, h):
+        """The output for hidden states ``h`` of shape (..., size)."""
+        return h
+
+    def advance(self, projected, states, recurrent_mask=None, noise=None):
+        """One whole step: ``(output, new_states)``."""
+        states, _ = self.step(projected, states, recurrent_mask, noise)
+        return self.emit(states[0]), states
+
+    noise_width = 0
+
+    def draw_noise(self, lead):
+        """Training-time noise of shape (*lead, noise_width), drawn before the loop."""
+        raise NotImplementedError
+
+    def has_kernel(self, training) -> bool:
+        """Whether TensorFlow's compiled kernel computes this cell as configured."""
+        return False
+
+    def run_kernel(self, projected, states, mask, steps, *, sequences, training):
+        """``(hs, states)`` by that kernel; all time-major."""
+        raise NotImplementedError
+
+    def call(self, inputs, states, training=False):
+        nested = isinstance(states, (list, tuple))
+        states = list(states) if nested else [states]
+        dropout = recurrent = noise = None
+        if training:
+            dropout = self.get_dropout_mask(inputs)
+            recurrent = self.get_recurrent_dropout_mask(states[0])
+            if self.noise_width:
+                noise = self.draw_noise((ops.shape(inputs)[0],))
+        projected = self.project(inputs, dropout)
+        output, states = self.advance(projected, states, recurrent, noise)
+        return output, (states if nested else states[0])
 
     def get_initial_state(self, batch_size=None):
         """Zeros, one tensor of shape (batch, size) per state."""

@@ -7,8 +7,23 @@ from typing import Any
 import keras
 from keras import ops
 
-from seqcore.layers.cell import RecurrentCell, affine
+from seqcore.layers.cell import (
+    RecurrentCell,
+    affine,
+    check_positive_integer,
+    check_rate,
+)
 from seqcore.layers.recurrent import FromCell, RecurrentLayer
+
+_EPSILON = 1e-5
+
+
+def _normalise(x, gain):
+    """``x`` with mean 0 and variance 1 over its last axis, times ``gain``."""
+    mean = ops.mean(x, axis=-1, keepdims=True)
+    centred = x - mean
+    variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)
+    return centred * ops.rsqrt(variance + _EPSILON) * gain
 
 
 @keras.saving.register_keras_serializable("seqcore")
@@ -31,11 +46,26 @@ class LSTMCell(RecurrentCell):
         "dropout",
         "recurrent_dropout",
         "seed",
+        "implementation",
+        "peephole",
+        "projection_units",
+        "layer_norm",
+        "couple_gates",
+        "zoneout_cell",
+        "zoneout_output",
+        "cell_clip",
     )
-    gates = 4
     activation: Any
     recurrent_activation: Any
     unit_forget_bias: bool
+    implementation: int
+    peephole: bool
+    projection_units: int | None
+    layer_norm: bool
+    couple_gates: bool
+    zoneout_cell: float
+    zoneout_output: float
+    cell_clip: float | None
 
     def __init__(
         self,
@@ -56,81 +86,180 @@ class LSTMCell(RecurrentCell):
         dropout=0.0,
         recurrent_dropout=0.0,
         seed=None,
+        implementation=2,
+        peephole=False,
+        projection_units=None,
+        layer_norm=False,
+        couple_gates=False,
+        zoneout_cell=0.0,
+        zoneout_output=0.0,
+        cell_clip=None,
         **kwargs,
     ):
-        implementation = kwargs.pop("implementation", 2)
         super().__init__(locals(), **kwargs)
+        if implementation not in (1, 2):
+            raise ValueError(
+                "Received an invalid value for argument `implementation`, "
+                f"expected 1 or 2, got {implementation!r}."
+            )
+        if projection_units is not None:
+            check_positive_integer("projection_units", projection_units)
+        self.zoneout_cell = check_rate("zoneout_cell", zoneout_cell)
+        self.zoneout_output = check_rate("zoneout_output", zoneout_output)
+        if cell_clip is not None and not cell_clip > 0:
+            raise ValueError(
+                "Received an invalid value for argument `cell_clip`, "
+                f"expected a positive number or None, got {cell_clip!r}."
+            )
+        self.gates = 3 if couple_gates else 4
         # Keras's two ways to draw dropout masks: one per gate (1), or one for
         # all gates (2), and always one per gate with recurrent dropout.
-        self.implementation = 1 if self.recurrent_dropout else implementation
-        if self.implementation == 1:
-            self.dropout_mask_count = 4
-        self.state_size = [self.units, self.units]
-        self.output_size = self.units
+        if implementation == 1 or self.recurrent_dropout:
+            self.dropout_mask_count = self.gates
+        self.output_size = projection_units or self.units
+        self.state_size = [self.output_size, self.units]
+        self._is_plain = (
+            keras.activations.serialize(self.activation) == "tanh"
+            and keras.activations.serialize(self.recurrent_activation) == "sigmoid"
+            and not (peephole or layer_norm or couple_gates)
+            and projection_units is None
+            and cell_clip is None
+            and not (self.zoneout_cell or self.zoneout_output)
+        )
+        self.noise_width = (self.units if self.zoneout_cell else 0) + (
+            self.output_size if self.zoneout_output else 0
+        )
 
     def build(self, input_shape):
-        width = 4 * self.units
+        units, width = self.units, self.gates * self.units
         self.kernel = self._add("kernel", (input_shape[-1], width), "kernel")
         self.recurrent_kernel = self._add(
-            "recurrent_kernel", (self.units, width), "recurrent"
+            "recurrent_kernel", (self.output_size, width), "recurrent"
         )
         self.bias = None
         if self.use_bias:
-            initializer = (
-                self._forget_one if self.unit_forget_bias else self.bias_initializer
-            )
+            initializer = self._forget_one if self.unit_forget_bias else None
             self.bias = self._add("bias", (width,), "bias", initializer)
+        if self.peephole:
+            # One row per gate: i (unless coupled), f, o.
+            shape = (self.gates - 1, units)
+            self.peephole_kernel = self._add("peephole_kernel", shape, "recurrent")
+        if self.projection_units is not None:
+            shape = (units, self.projection_units)
+            self.projection_kernel = self._add("projection_kernel", shape, "recurrent")
+        if self.layer_norm:
+            for name, size in (
+                ("kernel_gain", width),
+                ("recurrent_gain", width),
+                ("cell_gain", units),
+            ):
+                weight = self.add_weight(name=name, shape=(size,), initializer="ones")
+                setattr(self, name, weight)
+            self.cell_offset = self.add_weight(
+                name="cell_offset", shape=(units,), initializer="zeros"
+            )
         self.built = True
 
     def _forget_one(self, _, *args, **kwargs):
         """The bias initializer with 1 for the forget gate (Jozefowicz et al. 2015)."""
-        draw, units = self.bias_initializer, self.units
-        ones = keras.initializers.get("ones")
+        before = 0 if self.couple_gates else self.units
+        draw = self.bias_initializer
+        parts = [draw((before,), *args, **kwargs)] if before else []
+        ones = keras.initializers.get("ones")((self.units,), *args, **kwargs)
+        return ops.concatenate([*parts, ones, draw((2 * self.units,), *args, **kwargs)])
+
+    def _gatewise(self, x, kernel, masks):
+        """``(x * mask_k) @ kernel_k`` for the columns of every gate k."""
+        kernels = ops.split(ops.convert_to_tensor(kernel), self.gates, axis=1)
         return ops.concatenate(
-            [
-                draw((units,), *args, **kwargs),
-                ones((units,), *args, **kwargs),
-                draw((2 * units,), *args, **kwargs),
-            ]
+            [affine(x * m, k) for m, k in zip(masks, kernels, strict=True)], axis=-1
         )
 
     def project(self, x, dropout_mask=None):
-        if isinstance(dropout_mask, list):
-            kernels = ops.split(ops.convert_to_tensor(self.kernel), 4, axis=1)
-            z = [affine(x * m, k) for m, k in zip(dropout_mask, kernels, strict=True)]
-            z = ops.concatenate(z, axis=-1)
-            return z if self.bias is None else z + self.bias
-        if dropout_mask is not None:
-            x = x * dropout_mask
-        return affine(x, self.kernel, self.bias)
-
-    def advance(self, projected, states, recurrent_mask=None):
-        h, c = states
-        if recurrent_mask is None:
-            z = ops.matmul(h, self.recurrent_kernel)
+        if isinstance(dropout_mask, (list, tuple)):
+            z = self._gatewise(x, self.kernel, dropout_mask)
         else:
-            kernels = ops.split(ops.convert_to_tensor(self.recurrent_kernel), 4, axis=1)
-            z = ops.concatenate(
-                [
-                    ops.matmul(h * m, k)
-                    for m, k in zip(recurrent_mask, kernels, strict=True)
-                ],
-                axis=-1,
-            )
-        i, f, g, o = ops.split(projected + z, 4, axis=-1)
-        c = self.recurrent_activation(f) * c + self.recurrent_activation(
-            i
-        ) * self.activation(g)
-        h = self.recurrent_activation(o) * self.activation(c)
-        return h, [h, c]
+            z = affine(x if dropout_mask is None else x * dropout_mask, self.kernel)
+        if self.layer_norm:
+            z = _normalise(z, self.kernel_gain)
+        return z if self.bias is None else ops.add(z, self.bias)
 
-    def call(self, inputs, states, training=False):
-        dropout_mask = self.get_dropout_mask(inputs) if training else None
-        recurrent_mask = (
-            self.get_recurrent_dropout_mask(states[0]) if training else None
+    def step(self, projected, states, recurrent_mask=None, noise=None, inspect=False):
+        h_before, c_before = states
+        if recurrent_mask is None:
+            recurrent = ops.matmul(h_before, self.recurrent_kernel)
+        else:
+            recurrent = self._gatewise(h_before, self.recurrent_kernel, recurrent_mask)
+        if self.layer_norm:
+            recurrent = _normalise(recurrent, self.recurrent_gain)
+        *z_i, z_f, z_g, z_o = ops.split(projected + recurrent, self.gates, axis=-1)
+        if self.peephole:
+            *p_i, p_f, p_o = ops.unstack(
+                ops.convert_to_tensor(self.peephole_kernel), axis=0
+            )
+            z_i = [z + p * c_before for z, p in zip(z_i, p_i, strict=True)]
+            z_f = z_f + p_f * c_before
+        f = self.recurrent_activation(z_f)
+        i = 1 - f if self.couple_gates else self.recurrent_activation(z_i[0])
+        g = self.activation(z_g)
+        c = f * c_before + i * g
+        if self.cell_clip is not None:
+            c = ops.clip(c, -self.cell_clip, self.cell_clip)
+        if self.peephole:
+            z_o = z_o + p_o * c
+        o = self.recurrent_activation(z_o)
+        read = c
+        if self.layer_norm:
+            read = _normalise(c, self.cell_gain) + self.cell_offset
+        h = o * self.activation(read)
+        if self.projection_units is not None:
+            h = ops.matmul(h, self.projection_kernel)
+        c, h = self._zoneout([c, h], [c_before, h_before], noise)
+        activations = {"i": i, "f": f, "candidate": g, "o": o, "c": c, "h": h}
+        return [h, c], (activations if inspect else None)
+
+    def draw_noise(self, lead):
+        """1 where zoneout keeps the old value, else 0."""
+        rates = [self.zoneout_cell] * (self.units if self.zoneout_cell else 0)
+        rates += [self.zoneout_output] * (
+            self.output_size if self.zoneout_output else 0
         )
-        projected = self.project(inputs, dropout_mask)
-        return self.advance(projected, list(states), recurrent_mask)
+        uniform = keras.random.uniform(
+            (*lead, self.noise_width), seed=self.seed_generator
+        )
+        keep_old = uniform < ops.convert_to_tensor(rates, dtype=uniform.dtype)
+        return ops.cast(keep_old, self.compute_dtype)
+
+    def _zoneout(self, new, old, noise):
+        """Each of c and h kept from the step before, at random or in expectation."""
+        mixed, start = [], 0
+        rates = (self.zoneout_cell, self.zoneout_output)
+        for n, o, rate in zip(new, old, rates, strict=True):
+            if rate:
+                keep_old = rate
+                if noise is not None:
+                    keep_old = noise[:, start : start + n.shape[-1]]
+                    start += n.shape[-1]
+                n = n + keep_old * (o - n)
+            mixed.append(n)
+        return mixed
+
+    def has_kernel(self, training) -> bool:
+        return self._is_plain and not (training and self.recurrent_dropout)
+
+    def run_kernel(self, projected, states, mask, steps, *, sequences, training):
+        from seqcore.layers import tensorflow_kernel
+
+        hs, h, c = tensorflow_kernel.lstm(
+            projected,
+            ops.convert_to_tensor(self.recurrent_kernel),
+            *states,
+            mask,
+            steps,
+            sequences=sequences,
+            training=training,
+        )
+        return hs, [h, c]
 
 
 @keras.saving.register_keras_serializable("seqcore")
@@ -139,6 +268,14 @@ class LSTM(RecurrentLayer):
     activation = FromCell()
     recurrent_activation = FromCell()
     unit_forget_bias = FromCell()
+    implementation = FromCell()
+    peephole = FromCell()
+    projection_units = FromCell()
+    layer_norm = FromCell()
+    couple_gates = FromCell()
+    zoneout_cell = FromCell()
+    zoneout_output = FromCell()
+    cell_clip = FromCell()
 
     def __init__(
         self,
@@ -166,7 +303,21 @@ class LSTM(RecurrentLayer):
         stateful=False,
         unroll=False,
         use_cudnn="auto",
+        implementation=2,
+        peephole=False,
+        projection_units=None,
+        layer_norm=False,
+        couple_gates=False,
+        zoneout_cell=0.0,
+        zoneout_output=0.0,
+        cell_clip=None,
         **kwargs,
     ):
         super().__init__(locals(), **kwargs)
+        if use_cudnn not in ("auto", False):
+            raise ValueError(
+                "seqcore's LSTM has no cuDNN kernel: `use_cudnn` must be 'auto' or "
+                f"False. Received: use_cudnn={use_cudnn!r}. Use keras.layers.LSTM "
+                "where cuDNN is required."
+            )
         self.use_cudnn = use_cudnn

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops, tree
 
+from seqcore.layers import loops
 from seqcore.layers.cell import RecurrentCell
 from seqcore.layers.lowering import current_lowering
 
@@ -30,7 +31,21 @@ class FromCell:
 
 
 class RecurrentLayer(keras.layers.RNN):
-    """Base of :class:`RNN` and :class:`LSTM`."""
+    """Base of :class:`RNN` and :class:`LSTM`: a Keras RNN layer over one cell.
+
+    Building, states, statefulness and the plumbing of masks are Keras's own. The
+    time loop is seqcore's; which one runs:
+
+    ==================================  ==========================================
+    inside ``lowering(fn)``             ``fn``, for an export
+    ``unroll=True``, or eager           the steps one after the other
+    TensorFlow graph, cell permitting   the compiled kernel with its own gradient
+    otherwise                           the backend's loop and its automatic
+                                        differentiation
+    ==================================  ==========================================
+
+    All but the first compute the input projection of all steps at once.
+    """
 
     cell_class: type[RecurrentCell]
 
@@ -50,13 +65,11 @@ class RecurrentLayer(keras.layers.RNN):
     seed = FromCell()
 
     def __init__(self, arguments: dict[str, Any], **kwargs: Any) -> None:
-        implementation = kwargs.pop("implementation", None)
-        cell_kwargs = (
-            {} if implementation is None else {"implementation": implementation}
-        )
+        names = self.cell_class.arguments
+        given = {n: arguments[n] for n in names if n in arguments}
+        given |= {n: kwargs.pop(n) for n in names if n in kwargs}
         cell = self.cell_class(
-            **{name: arguments[name] for name in self.cell_class.arguments},
-            **cell_kwargs,
+            **given,
             name=f"{self.cell_class.__name__.removesuffix('Cell').lower()}_cell",
             dtype=kwargs.get("dtype"),
             trainable=kwargs.get("trainable", True),
@@ -70,21 +83,106 @@ class RecurrentLayer(keras.layers.RNN):
         self.input_spec = keras.layers.InputSpec(ndim=3)
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
+        if initial_state is not None:
+            self._check_states(initial_state, sequences.shape[0])
         return super().call(
             sequences, initial_state=initial_state, mask=mask, training=training
         )
+
+    def _check_states(self, initial_state, batch) -> None:
+        shapes = [tuple(s.shape) for s in tree.flatten(initial_state)]
+        expected = [(batch, size) for size in self.state_size]
+        fits = len(shapes) == len(expected) and all(
+            len(got) == 2
+            and got[1] == want[1]
+            and (got[0] == batch or None in (got[0], batch))
+            for got, want in zip(shapes, expected, strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                f"Layer {self.name!r} takes {len(expected)} initial state(s) of "
+                f"shape(s) {expected}. Received: {shapes}."
+            )
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         if tree.is_nested(mask):
             mask = mask[0]
         if mask is not None:
             mask = ops.cast(mask, "bool")
-        if not tree.is_nested(initial_state):
-            initial_state = [initial_state]
+        states = list(initial_state)
         lower = current_lowering()
         if lower is not None:
-            return lower(self, sequences, initial_state, mask)
-        return super().inner_loop(sequences, initial_state, mask, training)
+            return lower(self, sequences, states, mask)
+
+        sequences = ops.convert_to_tensor(sequences)
+        if self.go_backwards:
+            sequences = ops.flip(sequences, axis=1)
+            mask = None if mask is None else ops.flip(mask, axis=1)
+        if self._takes_kernel(training):
+            from seqcore.layers.tensorflow_loop import fast_loop
+
+            outputs, states = fast_loop(self, sequences, states, mask, training)
+        else:
+            states, outputs, _ = self._loop(sequences, states, mask, training)
+            outputs = ops.swapaxes(outputs, 0, 1) if self.return_sequences else None
+        return self._finish(outputs, states, mask)
+
+    def _takes_kernel(self, training) -> bool:
+        if keras.backend.backend() != "tensorflow" or self.unroll:
+            return False
+        from seqcore.layers.tensorflow_loop import is_traced
+
+        return is_traced() and self.cell.has_kernel(training)
+
+    def _loop(self, sequences, states, mask, training, inspect=False):
+        """The loop in Keras operations: ``(states, outputs, extras)``, time first."""
+        cell = self.cell
+        dropout = cell.get_dropout_mask(sequences[:, 0, :]) if training else None
+        recurrent = cell.get_recurrent_dropout_mask(states[0]) if training else None
+        projected = cell.project(ops.swapaxes(sequences, 0, 1), dropout)
+        xs = (projected,)
+        if training and cell.noise_width:
+            length, batch = ops.shape(projected)[:2]
+            xs = (projected, cell.draw_noise((length, batch)))
+
+        def step(row, states):
+            return cell.step(
+                row[0],
+                states,
+                recurrent_mask=recurrent,
+                noise=row[1] if len(row) > 1 else None,
+                inspect=inspect,
+            )
+
+        if mask is not None:
+            mask = ops.expand_dims(ops.swapaxes(mask, 0, 1), -1)
+        eager_tensorflow = False
+        if keras.backend.backend() == "tensorflow":
+            from seqcore.layers.tensorflow_loop import is_traced
+
+            eager_tensorflow = not is_traced()
+        run = loops.unrolled if self.unroll or eager_tensorflow else loops.scanned
+        return run(step, xs, states, mask)
+
+    def _finish(self, outputs, states, mask):
+        """The cell's output equation, and Keras's rule for masked outputs.
+
+        A masked step repeats the output before it, or gives zeros with
+        ``zero_output_for_mask``; before the first unmasked step there are zeros.
+        """
+        last = self.cell.emit(states[0])
+        outputs = None if outputs is None else self.cell.emit(outputs)
+        if mask is not None:
+            if self.zero_output_for_mask:
+                valid = mask
+            else:
+                valid = ops.cumsum(ops.cast(mask, "int32"), axis=1) > 0
+            last = ops.where(valid[:, -1:], last, ops.zeros_like(last))
+            if outputs is not None:
+                outputs = ops.where(valid[:, :, None], outputs, ops.zeros_like(outputs))
+        if outputs is None:
+            outputs = last[:, None]
+        return last, outputs, states
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from seqcore.layers.cell import RecurrentCell, affine
+from seqcore.layers.cell import RecurrentCell, affine, check_positive_integer
 from seqcore.layers.recurrent import FromCell, RecurrentLayer
 
 
@@ -29,8 +29,10 @@ class RNNCell(RecurrentCell):
         "dropout",
         "recurrent_dropout",
         "seed",
+        "output_units",
     )
     activation: Any
+    output_units: int | None
 
     def __init__(
         self,
@@ -49,11 +51,18 @@ class RNNCell(RecurrentCell):
         dropout=0.0,
         recurrent_dropout=0.0,
         seed=None,
+        output_units=None,
         **kwargs,
     ):
         super().__init__(locals(), **kwargs)
+        if output_units is not None:
+            self.output_units = check_positive_integer("output_units", output_units)
         self.state_size = self.units
-        self.output_size = self.units
+        self.output_size = self.output_units or self.units
+        name = keras.activations.serialize(self.activation)
+        self._kernel_activation = (
+            name if name in ("tanh", "sigmoid", "relu", "linear") else None
+        )
 
     def build(self, input_shape):
         self.kernel = self._add("kernel", (input_shape[-1], self.units), "kernel")
@@ -61,6 +70,12 @@ class RNNCell(RecurrentCell):
             "recurrent_kernel", (self.units, self.units), "recurrent"
         )
         self.bias = self._add("bias", (self.units,), "bias") if self.use_bias else None
+        self.output_kernel = self.output_bias = None
+        if self.output_units is not None:
+            shape = (self.units, self.output_units)
+            self.output_kernel = self._add("output_kernel", shape, "kernel")
+            if self.use_bias:
+                self.output_bias = self._add("output_bias", shape[1:], "bias")
         self.built = True
 
     def project(self, x, dropout_mask=None):
@@ -68,29 +83,43 @@ class RNNCell(RecurrentCell):
             x = x * dropout_mask
         return affine(x, self.kernel, self.bias)
 
-    def advance(self, projected, states, recurrent_mask=None):
-        h = states[0]
-        if recurrent_mask is not None:
-            h = h * recurrent_mask
-        h = self.activation(projected + ops.matmul(h, self.recurrent_kernel))
-        return h, [h]
+    def step(self, projected, states, recurrent_mask=None, noise=None, inspect=False):
+        h = states[0] if recurrent_mask is None else states[0] * recurrent_mask
+        z = projected + ops.matmul(h, self.recurrent_kernel)
+        h = self.activation(z)
+        return [h], ({"pre_activation": z, "h": h} if inspect else None)
 
-    def call(self, sequence, states, training=False):
-        nested = isinstance(states, (list, tuple))
-        states = list(states) if nested else [states]
-        dropout_mask = self.get_dropout_mask(sequence) if training else None
-        recurrent_mask = (
-            self.get_recurrent_dropout_mask(states[0]) if training else None
+    def emit(self, h):
+        if self.output_kernel is None:
+            return h
+        return affine(h, self.output_kernel, self.output_bias)
+
+    def has_kernel(self, training) -> bool:
+        return self._kernel_activation is not None and not (
+            training and self.recurrent_dropout
         )
-        projected = self.project(sequence, dropout_mask)
-        output, states = self.advance(projected, states, recurrent_mask)
-        return output, (states if nested else states[0])
+
+    def run_kernel(self, projected, states, mask, steps, *, sequences, training):
+        from seqcore.layers import tensorflow_kernel
+
+        hs, h = tensorflow_kernel.rnn(
+            projected,
+            ops.convert_to_tensor(self.recurrent_kernel),
+            states[0],
+            mask,
+            steps,
+            activation=self._kernel_activation,
+            sequences=sequences,
+            training=training,
+        )
+        return hs, [h]
 
 
 @keras.saving.register_keras_serializable("seqcore")
 class RNN(RecurrentLayer):
     cell_class = RNNCell
     activation = FromCell()
+    output_units = FromCell()
 
     def __init__(
         self,
@@ -115,6 +144,7 @@ class RNN(RecurrentLayer):
         stateful=False,
         unroll=False,
         seed=None,
+        output_units=None,
         **kwargs,
     ):
         super().__init__(locals(), **kwargs)

@@ -1,0 +1,337 @@
+"""The fast time loops for TensorFlow, each with its gradient written by hand.
+
+Both recurrences have the form ``z_t = p_t + h_{t-1} R`` followed by arithmetic on
+single elements, with the input projections ``p`` of all steps computed
+beforehand. Then
+
+- the forward loop does one small matrix product a step and keeps what the
+  gradient needs;
+- the backward loop does one small product a step, ``dz_t R^T``, with all that
+  does not depend on the incoming gradient computed for all steps before it;
+- the weight gradient is one large product after the loop, ``dR = H^T dZ``.
+
+The loops are compiled with XLA, the large products are left to TensorFlow, whose
+oneDNN kernels are faster there. What shapes the code below, all of it measured:
+
+- XLA's CPU runtime runs a loop body of at most eight kernels in order, and a
+  larger one through a task queue, which costs 10 to 20 microseconds a step. So
+  the bodies are kept to eight: the loops store little, and what can be
+  recomputed for all steps at once is not stored.
+- XLA's sigmoid calls a scalar exponential, its tanh is vectorised. As
+  sigmoid(x) = (1 + tanh(x / 2)) / 2, one tanh serves all four gates.
+
+All sequences here are time-major: (time, batch, features). ``mask`` is boolean
+(time, batch, 1) or None; a masked step keeps the state. ``steps`` is the number
+of steps to run, at most the length of the buffers, so that sequences of many
+lengths can share one compiled loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+import tensorflow as tf
+
+_SECOND_ORDER = (
+    "seqcore's fast time loop has no second-order gradient. Build the layer with "
+    "`unroll=True`, or call it eagerly: both are differentiated by TensorFlow, to "
+    "any order."
+)
+
+
+@cache
+def _compiled(fn, **flags):
+    """``fn`` with its flags, compiled by XLA once for each shape it meets."""
+    return tf.function(partial(fn, **flags), jit_compile=True, autograph=False)
+
+
+def _once_differentiable(fn, *args):
+    """``fn(*args)`` that refuses a second-order gradient."""
+
+    def refuse(*_):
+        raise NotImplementedError(_SECOND_ORDER)
+
+    return tf.custom_gradient(lambda *args: (fn(*args), refuse))(*args)
+
+
+def _where(mask, new, old):
+    return new if mask is None else tf.where(mask, new, old)
+
+
+def _row(sequence, t):
+    return None if sequence is None else sequence[t]
+
+
+def _buffer(length, width, dtype):
+    return tf.TensorArray(dtype, length, element_shape=(None, width))
+
+
+def _before(first, sequence):
+    """The state each step starts from: ``sequence`` one step later."""
+    return tf.concat([first[None], sequence[:-1]], axis=0)
+
+
+def _seen(mask):
+    """Whether a step or one before it is unmasked."""
+    return tf.cumsum(tf.cast(mask, tf.int32), axis=0) > 0
+
+
+def _incoming(dhs, t):
+    """The gradient arriving at the output of step ``t - 1``; none before step 0."""
+    row = dhs[tf.maximum(t - 1, 0)]
+    return tf.where(t > 0, row, tf.zeros_like(row))
+
+
+def _weight_gradient(h_before, dz):
+    """dR = H^T dZ over all steps and the whole batch."""
+    h_before = tf.reshape(h_before, (-1, h_before.shape[-1]))
+    return tf.matmul(h_before, tf.reshape(dz, (-1, dz.shape[-1])), transpose_a=True)
+
+
+# LSTM, tanh and sigmoid. Gates in the order i, f, g, o; ``ys`` holds
+# tanh of the scaled pre-activations, so that i = (1 + y_i) / 2, g = y_g.
+
+
+def _lstm_forward(p, kernel, h0, c0, mask, steps, *, sequences, keep):
+    """``keep`` also returns what the gradient needs."""
+    units = kernel.shape[0]
+    length = tf.shape(p)[0]
+    half, one = tf.fill((units,), 0.5), tf.ones((units,))
+    scale = tf.cast(tf.concat([half, half, one, half], 0), p.dtype)
+    kernel = kernel * scale
+    # With a mask the gates of the last unmasked step are carried along, so that
+    # the outputs can be recomputed for all steps at once.
+    carried = keep and mask is not None
+    y0 = tf.zeros((tf.shape(p)[1], 4 * units), p.dtype) if carried else ()
+    buffers: tuple[Any, ...] = ()
+    if keep:
+        buffers = (
+            _buffer(length + 1, units, p.dtype).write(0, c0),
+            _buffer(length, 4 * units, p.dtype),
+        )
+    elif sequences:
+        buffers = (_buffer(length, units, p.dtype),)
+
+    def body(t, h, c, y_before, buffers):
+        m = _row(mask, t)
+        y = tf.tanh(p[t] * scale + tf.matmul(h, kernel))
+        if carried:
+            y = y_before = tf.where(m, y, y_before)
+        i, f, g, o = tf.split(y, 4, axis=-1)
+        c = _where(m, 0.5 * ((f + 1) * c + (i + 1) * g), c)
+        h = _where(m, 0.5 * (o + 1) * tf.tanh(c), h)
+        if keep:
+            buffers = (buffers[0].write(t + 1, c), buffers[1].write(t, y))
+        elif sequences:
+            buffers = (buffers[0].write(t, h),)
+        return t + 1, h, c, y_before, buffers
+
+    _, h, c, _, buffers = tf.while_loop(
+        lambda t, *_: t < steps,
+        body,
+        (0, h0, c0, y0, buffers),
+        maximum_iterations=length,
+    )
+    if not keep:
+        return (buffers[0].stack() if sequences else h), c
+    cs, ys = buffers[0].stack(), buffers[1].stack()
+    tanh_c = tf.tanh(cs[1:])
+    hs = 0.5 * (ys[:, :, 3 * units :] + 1) * tanh_c
+    if mask is not None:
+        hs = tf.where(_seen(mask), hs, h0)
+    return h, c, hs, cs, ys, tanh_c
+
+
+def _lstm_backward(dhs, dh, dc, kernel, cs, ys, tanh_c, mask, steps):
+    """Gradients of the projections and of the initial states.
+
+    ``dhs`` is the gradient of all outputs, or None where only that of the last
+    state, ``dh``, arrives.
+    """
+    length = tf.shape(ys)[0]
+    units = kernel.shape[0]
+    i, f, g, o = tf.split(ys, 4, axis=-1)
+    # dz = factor * [dc, dc, dc, dh], and dc_{t-1} = f_t dc_t.
+    factor = tf.concat(
+        [
+            g * (0.25 - 0.25 * i * i),
+            cs[:-1] * (0.25 - 0.25 * f * f),
+            (i + 1) * (0.5 - 0.5 * g * g),
+            tanh_c * (0.25 - 0.25 * o * o),
+        ],
+        axis=-1,
+    )
+    through_h = 0.5 * (o + 1) * (1 - tanh_c * tanh_c)
+    forget = 0.5 * (f + 1)
+    if mask is not None:
+        zero = tf.zeros((), ys.dtype)
+        factor = tf.where(mask, factor, zero)
+        through_h = tf.where(mask, through_h, zero)
+        forget = tf.where(mask, forget, tf.ones((), ys.dtype))
+    # The product with f_t is taken in the next turn, together with the sum.
+    last = tf.reshape(tf.range(1, length + 1) < steps, (-1, 1, 1))
+    forget_next = tf.concat([forget[1:], forget[:1]], axis=0)
+    forget_next = tf.where(last, forget_next, tf.ones((), ys.dtype))
+    transposed = tf.transpose(kernel)
+    if dhs is not None:
+        dh += dhs[steps - 1]
+
+    def body(t, dh, dc, dz_buffer):
+        dc = dc * forget_next[t] + dh * through_h[t]
+        dz = tf.concat([dc, dc, dc, dh], axis=-1) * factor[t]
+        dh_before = tf.matmul(dz, transposed)
+        if mask is not None:
+            dh_before += tf.where(mask[t], tf.zeros_like(dh), dh)
+        if dhs is not None:
+            dh_before += _incoming(dhs, t)
+        return t - 1, dh_before, dc, dz_buffer.write(t, dz)
+
+    _, dh, dc, dz_buffer = tf.while_loop(
+        lambda t, *_: t >= 0,
+        body,
+        (steps - 1, dh, dc, _buffer(length, 4 * units, ys.dtype)),
+        maximum_iterations=length,
+    )
+    return dz_buffer.stack(), dh, dc * forget[0]
+
+
+# The plain recurrent network, with any activation whose derivative is a function
+# of its value.
+
+DERIVATIVES: dict[str, Callable[[Any], Any]] = {
+    "tanh": lambda h: 1 - h * h,
+    "sigmoid": lambda h: h * (1 - h),
+    "relu": lambda h: tf.cast(h > 0, h.dtype),
+    "linear": tf.ones_like,
+}
+_ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    "tanh": tf.tanh,
+    "sigmoid": lambda z: 0.5 + 0.5 * tf.tanh(0.5 * z),
+    "relu": tf.nn.relu,
+    "linear": tf.identity,
+}
+
+
+def _rnn_forward(p, kernel, h0, mask, steps, *, activation, sequences):
+    length = tf.shape(p)[0]
+    activate = _ACTIVATIONS[activation]
+    buffer = _buffer(length, kernel.shape[0], p.dtype) if sequences else ()
+
+    def body(t, h, buffer):
+        h = _where(_row(mask, t), activate(p[t] + tf.matmul(h, kernel)), h)
+        return t + 1, h, (buffer.write(t, h) if sequences else buffer)
+
+    _, h, buffer = tf.while_loop(
+        lambda t, *_: t < steps, body, (0, h0, buffer), maximum_iterations=length
+    )
+    return buffer.stack() if sequences else h
+
+
+def _rnn_backward(dhs, dh, kernel, hs, mask, steps, *, activation):
+    length = tf.shape(hs)[0]
+    factor = DERIVATIVES[activation](hs)
+    if mask is not None:
+        factor = tf.where(mask, factor, tf.zeros((), hs.dtype))
+    transposed = tf.transpose(kernel)
+    if dhs is not None:
+        dh += dhs[steps - 1]
+
+    def body(t, dh, dz_buffer):
+        dz = dh * factor[t]
+        dh_before = tf.matmul(dz, transposed)
+        if mask is not None:
+            dh_before += tf.where(mask[t], tf.zeros_like(dh), dh)
+        if dhs is not None:
+            dh_before += _incoming(dhs, t)
+        return t - 1, dh_before, dz_buffer.write(t, dz)
+
+    _, dh, dz_buffer = tf.while_loop(
+        lambda t, *_: t >= 0,
+        body,
+        (steps - 1, dh, _buffer(length, kernel.shape[0], hs.dtype)),
+        maximum_iterations=length,
+    )
+    return dz_buffer.stack(), dh
+
+
+# The two recurrences with their gradients.
+
+
+def lstm(p, kernel, h0, c0, mask, steps, *, sequences: bool, training: bool):
+    """LSTM over projected inputs ``p`` of shape (time, batch, 4 units).
+
+    Returns ``(hs, h, c)``: all outputs, shape (time, batch, units), or None unless
+    ``sequences``, and the last states. ``training`` keeps what the gradient needs;
+    without it the gradient, if one is asked for, runs the forward loop again.
+    """
+    forward = _compiled(_lstm_forward, sequences=sequences, keep=False)
+    keeping = _compiled(_lstm_forward, sequences=sequences, keep=True)
+    backward = _compiled(_lstm_backward)
+
+    @tf.custom_gradient
+    def run(p, kernel, h0, c0):
+        kept: list[Any] = []
+        if training:
+            h, c, *kept = keeping(p, kernel, h0, c0, mask, steps)
+            outputs = (kept[0], h, c) if sequences else (h, c)
+        else:
+            hs, c = forward(p, kernel, h0, c0, mask, steps)
+            outputs = (hs, hs[steps - 1], c) if sequences else (hs, c)
+
+        def gradient(*upstream):
+            dhs, dh, dc = upstream if sequences else (None, *upstream)
+            hs, cs, ys, tanh_c = kept or keeping(p, kernel, h0, c0, mask, steps)[2:]
+            inputs = (dh, dc, kernel, cs, ys, tanh_c)
+            if sequences:
+                dz, dh0, dc0 = _once_differentiable(
+                    lambda *a: backward(*a, mask, steps), dhs, *inputs
+                )
+            else:
+                dz, dh0, dc0 = _once_differentiable(
+                    lambda *a: backward(None, *a, mask, steps), *inputs
+                )
+            return dz, _weight_gradient(_before(h0, hs), dz), dh0, dc0
+
+        return outputs, gradient
+
+    outputs = run(p, kernel, h0, c0)
+    return outputs if sequences else (None, *outputs)
+
+
+def rnn(
+    p, kernel, h0, mask, steps, *, activation: str, sequences: bool, training: bool
+):
+    """Plain recurrence over projected inputs ``p`` of shape (time, batch, units).
+
+    Returns ``(hs, h)`` as :func:`lstm` does.
+    """
+    keep = sequences or training
+    forward = _compiled(_rnn_forward, activation=activation, sequences=keep)
+    keeping = _compiled(_rnn_forward, activation=activation, sequences=True)
+    backward = _compiled(_rnn_backward, activation=activation)
+
+    @tf.custom_gradient
+    def run(p, kernel, h0):
+        out = forward(p, kernel, h0, mask, steps)
+        h = out[steps - 1] if keep else out
+        outputs = (out, h) if sequences else (h,)
+
+        def gradient(*upstream):
+            dhs, dh = upstream if sequences else (None, *upstream)
+            hs = out if keep else keeping(p, kernel, h0, mask, steps)
+            if sequences:
+                dz, dh0 = _once_differentiable(
+                    lambda *a: backward(*a, mask, steps), dhs, dh, kernel, hs
+                )
+            else:
+                dz, dh0 = _once_differentiable(
+                    lambda *a: backward(None, *a, mask, steps), dh, kernel, hs
+                )
+            return dz, _weight_gradient(_before(h0, hs), dz), dh0
+
+        return outputs, gradient
+
+    outputs = run(p, kernel, h0)
+    return outputs if sequences else (None, *outputs)

@@ -1,0 +1,95 @@
+"""The compiled kernel computes what Keras's own layers compute, and its gradient."""
+
+import keras
+import numpy as np
+import pytest
+
+import seqcore
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="TensorFlow's kernel"
+)
+
+PAIRS = {
+    "lstm": (seqcore.LSTM, keras.layers.LSTM),
+    "rnn": (seqcore.RNN, keras.layers.SimpleRNN),
+}
+
+
+def make_pair(kind, features=3, units=5, **options):
+    ours, theirs = PAIRS[kind]
+    ours, theirs = ours(units, **options), theirs(units, **options)
+    rng = np.random.default_rng(0)
+    ours.build((None, None, features))
+    theirs.build((None, None, features))
+    weights = [rng.normal(size=w.shape) * 0.5 for w in theirs.weights]
+    ours.set_weights(weights)
+    theirs.set_weights(weights)
+    return ours, theirs
+
+
+def outputs_and_gradients(layer, x, mask, states, how, training):
+    """All outputs, and the gradients of a fixed weighting of them."""
+    import tensorflow as tf
+
+    def run(x, states, *masks):
+        with tf.GradientTape() as tape:
+            tape.watch([x, *states])
+            out = layer(
+                x,
+                mask=masks[0] if masks else None,
+                initial_state=states,
+                training=training,
+            )
+            out = keras.tree.flatten(out)
+            loss = tf.add_n([tf.reduce_sum(o * weighting(o)) for o in out])
+        watched = [w.value for w in layer.trainable_weights] + [x, *states]
+        return out, tape.gradient(loss, watched)
+
+    def weighting(o):
+        return tf.reshape(tf.sin(tf.cast(tf.range(tf.size(o)), o.dtype)), tf.shape(o))
+
+    args = [tf.constant(x), [tf.constant(s) for s in states]]
+    if mask is not None:
+        args.append(tf.constant(mask))
+    if how == "eager":
+        return run(*args)
+    signature = None
+    if how == "dynamic":
+        signature = tf.nest.map_structure(
+            lambda a: tf.TensorSpec(
+                (None, a.shape[-1])
+                if len(a.shape) == 2 and a.dtype != tf.bool
+                else (None, None, *a.shape[2:]),
+                a.dtype,
+            ),
+            args,
+        )
+    return tf.function(
+        run, jit_compile=how == "jit", input_signature=signature, autograph=False
+    )(*args)
+
+
+@pytest.mark.parametrize("how", ["graph", "dynamic", "jit"])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("kind", ["lstm", "rnn"])
+def test_equals_keras_with_gradients(kind, masked, training, how):
+    rng = np.random.default_rng(1)
+    batch, time, features, units = 5, 7, 3, 5
+    x = rng.normal(size=(batch, time, features)).astype("float32")
+    count = 2 if kind == "lstm" else 1
+    states = [rng.normal(size=(batch, units)).astype("float32")] * count
+    mask = None
+    if masked:
+        mask = rng.random((batch, time)) > 0.4
+        mask[0], mask[1], mask[2] = False, True, [False, False] + [True] * 5
+    for options in (
+        {"return_sequences": True, "return_state": True},
+        {"return_sequences": False, "go_backwards": True},
+    ):
+        ours, theirs = make_pair(kind, **options)
+        got = outputs_and_gradients(ours, x, mask, states, how, training)
+        want = outputs_and_gradients(theirs, x, mask, states, "eager", training)
+        for g, w in zip(keras.tree.flatten(got), keras.tree.flatten(want), strict=True):
+            np.testing.assert_allclose(g, w, rtol=1e-5, atol=2e-6)

@@ -35,6 +35,8 @@ def unrolled(step, sequences, states, mask=None):
         states = _after_mask(None if masks is None else masks[t], new, states)
         outputs.append(states[0])
         extras.append(extra)
+    if extras[0] is None:  # a leaf to tree.map_structure
+        return states, ops.stack(outputs), None
     extras = tree.map_structure(lambda *rows: ops.stack(rows), *extras)
     return states, ops.stack(outputs), extras
 

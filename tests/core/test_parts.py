@@ -79,7 +79,7 @@ def test_override_parses_by_type():
     )
     assert (found.epochs, found.learning_rate, found.loud) == (7, 1e-4, True)
     assert found.model == "x"
-    assert CONFIGS["small"].epochs == 4
+    assert CONFIGS["small"].epochs == 6
 
 
 def test_config_json_round_trip():

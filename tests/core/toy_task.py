@@ -33,8 +33,8 @@ class ToyTask(Task[ToyConfig]):
         if source is not None:
             raise UserError(f"{source}: there is no such data folder")
         found = {}
-        for number, name in enumerate(splits):
-            rng = np.random.default_rng([7, number])
+        for name in splits:
+            rng = np.random.default_rng([7, len(name)])
             targets = np.arange(96) % 3
             phase = rng.uniform(0, 6, (96, 1))
             angle = np.arange(16) * (0.4 + 0.5 * targets[:, None]) + phase

@@ -86,6 +86,14 @@ class Task(abc.ABC, Generic[C]):
     def build_model(self, data: Data) -> keras.Model:
         """The uncompiled model: raw input, batched, to class probabilities."""
 
+    def trained_part(self, model: keras.Model) -> keras.Model:
+        """What is compiled and fitted: by default the whole model.
+
+        A task whose first layers have no weights may return the model behind
+        them, and make its batches with those layers' work done.
+        """
+        return model
+
     @abc.abstractmethod
     def training_batches(self, split: Split) -> Batches:
         """Augmented batches for one epoch at a time."""
@@ -141,6 +149,19 @@ class Task(abc.ABC, Generic[C]):
         """Candidates for one output, best first: {"label", "score"}."""
         order = np.argsort(-output, kind="stable")[:top]
         return [{"label": labels[i], "score": float(output[i])} for i in order]
+
+    def details(
+        self,
+        model: Any,
+        value: np.ndarray,
+        output: np.ndarray,
+        labels: Sequence[str],
+    ) -> dict[str, Any]:
+        """More entries for the answer of `predict` to one example.
+
+        One named "explanation", a list of {"word", "effect"}, is also printed.
+        """
+        return {}
 
     def evaluation_text(self, metrics: dict[str, Any]) -> str:
         """What `evaluate` prints for people."""

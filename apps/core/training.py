@@ -103,15 +103,16 @@ def fit(task: Task, data: Data, run: RunDirectory, metadata: dict[str, Any]) -> 
     batches = task.training_batches(data.splits["train"])
     if len(batches) == 0:
         raise UserError("the training split is empty")
-    task.compile(model, make_optimizer(config, len(batches)))
-    model.optimizer.build(model.trainable_variables)
+    trained = task.trained_part(model)
+    task.compile(trained, make_optimizer(config, len(batches)))
+    trained.optimizer.build(trained.trainable_variables)
     state: dict[str, Any] = {"best": None, "best_epoch": None, "seconds": 0.0}
     history = run.history()
     first = 0
     checkpoint = run.last_checkpoint()
     if checkpoint:
         first, folder = checkpoint
-        model.load_weights(folder / "state.weights.h5")
+        trained.load_weights(folder / "state.weights.h5")
         state = files.read_json(folder / "state.json")
         history = history[:first]
     from tensorboard.summary import Writer  # after the argument errors: it is slow
@@ -126,12 +127,12 @@ def fit(task: Task, data: Data, run: RunDirectory, metadata: dict[str, Any]) -> 
         sign = 1 if task.monitor_mode == "max" else -1
         if state["best"] is None or sign * value > sign * state["best"]:
             state |= {"best": value, "best_epoch": epoch}
-            with Averaged(model):
+            with Averaged(trained):
                 save_model(model, run.best_model, metadata)
         history.append(row)
         with run.checkpoint(epoch + 1) as folder:
             folder.mkdir()
-            model.save_weights(folder / "state.weights.h5")
+            trained.save_weights(folder / "state.weights.h5")
             (folder / "state.json").write_text(json.dumps(state))
         run.prune_checkpoints(epoch + 1)
         run.log(history)
@@ -171,12 +172,13 @@ def _epoch(
 ) -> dict[str, Any]:
     """One epoch of training and its validation; returns the row to log."""
     config = task.config
+    part = task.trained_part(model)
     begin = time.perf_counter()
     batches.epoch = epoch
     reseed(model, config.seed, epoch)
     best = "" if state["best"] is None else f"best {task.monitor} {state['best']:.4f}"
     bar = _Bar(epoch, config.epochs, len(batches), best)
-    logs = model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[bar])
+    logs = part.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[bar])
     loss = float(logs.history["loss"][-1])
     if not np.isfinite(loss):
         raise UserError(
@@ -184,12 +186,12 @@ def _epoch(
             "try a smaller --set learning_rate or gradient_clip"
         )
     trained = time.perf_counter()
-    with Averaged(model):
+    with Averaged(part):
         outputs = task.outputs(model, data.splits["val"])
     found = task.metrics(data.splits["val"], outputs, data.labels)
     row: dict[str, Any] = {"epoch": epoch + 1, "train_loss": loss}
     row |= {k: v for k, v in found.items() if isinstance(v, int | float)}
-    row["learning_rate"] = float(model.optimizer.learning_rate)
+    row["learning_rate"] = float(part.optimizer.learning_rate)
     row["train_seconds"] = round(trained - begin, 3)
     row["seconds"] = round(time.perf_counter() - begin, 3)
     state["seconds"] += row["seconds"]

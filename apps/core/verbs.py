@@ -30,6 +30,13 @@ def _options(app: App, arguments: Namespace) -> list[str]:
     return found
 
 
+def _settings(
+    app: App, arguments: Namespace, model: recogniser.Recogniser
+) -> TrainingConfig:
+    """The model's own settings under the flags given with this verb."""
+    return configs.override(model.config(app), _options(app, arguments)).validated()
+
+
 def train(app: App, arguments: Namespace) -> None:
     settings = _options(app, arguments) + arguments.set
     if arguments.resume:
@@ -143,8 +150,7 @@ def _train_text(summary: dict[str, Any]) -> str:
 
 def evaluate(app: App, arguments: Namespace) -> None:
     model = recogniser.load(arguments.model, app)
-    config = configs.override(model.config(app), _options(app, arguments))
-    task = app.make_task(config)
+    task = app.make_task(_settings(app, arguments, model))
     data = task.load(arguments.data, (arguments.split,), model.labels)
     split = data.splits[arguments.split]
     outputs = task.outputs(model.runner, split)
@@ -160,7 +166,7 @@ def export(app: App, arguments: Namespace) -> None:
         raise UserError(f"{arguments.model}: only a .keras file can be exported")
     loaded = recogniser.load(arguments.model, app)
     representative = None
-    task = app.make_task(loaded.config(app))
+    task = app.make_task(_settings(app, arguments, loaded))
     if arguments.quantize == "int8":
         data = task.load(arguments.data, ("train",), loaded.labels)
         representative = list(task.representative_inputs(data.splits["train"], 100))
@@ -183,22 +189,25 @@ def export(app: App, arguments: Namespace) -> None:
 
 def predict(app: App, arguments: Namespace) -> None:
     model = recogniser.load(arguments.model, app)
-    task = app.make_task(model.config(app))
+    task = app.make_task(_settings(app, arguments, model))
     top = min(arguments.top, len(model.labels))
     # All files are read before any is answered: a bad one prints one line only.
     examples = [pair for name in arguments.files for pair in task.read(name)]
     answers: list[dict[str, Any]] = []
     for title, value in examples:
         output = task.output(model.runner, value)
-        answers.append(
-            {"file": title, "candidates": task.describe(output, model.labels, top)}
-        )
+        answer = {"file": title, "candidates": task.describe(output, model.labels, top)}
+        answer |= task.details(model.runner, value, output, model.labels)
+        answers.append(answer)
     lines = []
     for answer in answers:
         shown = "  ".join(
             f"{c['label']} {c['score']:.3f}" for c in answer["candidates"]
         )
         lines.append(f"{answer['file']}: {shown}")
+        if moved := answer.get("explanation"):
+            effects = (f"{part['word']} {part['effect']:+.3f}" for part in moved)
+            lines.append("    " + "  ".join(effects))
     _emit(arguments, answers, "\n".join(lines))
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from apps.core.errors import UserError
-from apps.speech.features import SAMPLE_RATE
 
+SAMPLE_RATE = 16_000
+"""Samples a second that every model of this application takes."""
 SUFFIXES = (".wav", ".flac", ".ogg")
 LONGEST_CLIP_SECONDS = 30.0
 """Longest recording taken for one spoken word."""

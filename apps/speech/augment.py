@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from apps.core.batches import Batches, one_hot
+from apps.speech.audio import SAMPLE_RATE
 from apps.speech.clips import Audio
 from apps.speech.config import SpeechConfig
-from apps.speech.features import SAMPLE_RATE
 from apps.speech.noise import SILENCE_DB, Background
 
 

@@ -10,8 +10,13 @@ from typing import Any
 import numpy as np
 
 from apps.core.errors import UserError
-from apps.speech.audio import from_pcm16, loudest_stretch, read_audio, to_pcm16
-from apps.speech.features import SAMPLE_RATE
+from apps.speech.audio import (
+    SAMPLE_RATE,
+    from_pcm16,
+    loudest_stretch,
+    read_audio,
+    to_pcm16,
+)
 
 CLIP_SAMPLES = SAMPLE_RATE
 """Samples of a clip, and of a model's input: one second."""
@@ -45,6 +50,8 @@ class Recordings:
     description: dict[str, Any]
     where: str
     """How messages name the data."""
+    keywords: tuple[str, ...] = ()
+    """The words a model is made for unless the user says; empty: all of them."""
 
     @property
     def words(self) -> list[str]:

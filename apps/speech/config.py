@@ -19,7 +19,7 @@ class SpeechConfig(TrainingConfig):
     """Settings of a run of the speech application."""
 
     model: str = "crnn"
-    epochs: int = 40
+    epochs: int = 25
     batch_size: int = 64
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
@@ -47,7 +47,7 @@ class SpeechConfig(TrainingConfig):
     """Mel bands."""
     filters: int = 16
     """Width of the first convolution (crnn)."""
-    units: int = 112
+    units: int = 128
     """Width of the recurrent or dense layers."""
     dropout: float = 0.1
 

@@ -7,8 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-SAMPLE_RATE = 16_000
-"""Samples a second that every model of this application takes."""
+from apps.speech.audio import SAMPLE_RATE
 
 
 def _hertz_to_mel(hertz: np.ndarray) -> np.ndarray:

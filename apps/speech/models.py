@@ -128,6 +128,7 @@ def _crnn(x, config: SpeechConfig):
 def _pairs(x):
     """Joins neighbouring frames: half as many steps, twice as wide."""
     frames, bands = x.shape[1:]
+    x = layers.Cropping1D((0, frames % 2))(x)
     return layers.Reshape((frames // 2, 2 * bands))(x)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from apps.speech.features import SAMPLE_RATE
+from apps.speech.audio import SAMPLE_RATE
 
 SILENCE_DB = (-60.0, -20.0)
 """Range of the level (RMS) of background alone, in dB re full scale."""

@@ -50,20 +50,26 @@ class Classes:
 
 
 def choose_labels(
-    words: Sequence[str], config: SpeechConfig, special: set[str], where: str
+    words: Sequence[str],
+    keywords: Sequence[str],
+    config: SpeechConfig,
+    special: set[str],
+    where: str,
 ) -> tuple[str, ...]:
     """The labels of a new model: the keywords, then `UNKNOWN` and `SILENCE`.
 
     Args:
         words: The words of the data.
-        config: Says which are keywords (`words`) and the shares of the rest.
+        keywords: Those that are keywords unless `config.words` says otherwise;
+            empty for all.
+        config: Settings.
         special: `UNKNOWN` or `SILENCE`, as far as the data has such clips.
         where: How messages name the data.
 
     Raises:
         UserError: a keyword that the data does not have.
     """
-    keywords = config.keywords() or tuple(words)
+    keywords = config.keywords() or tuple(keywords) or tuple(words)
     for word in keywords:
         if word in (UNKNOWN, SILENCE):
             raise UserError(

@@ -1,7 +1,9 @@
 """Recordings made by a speech synthesiser: data that needs no download."""
 
+import concurrent.futures
 import functools
 import hashlib
+import multiprocessing
 from collections.abc import Sequence
 
 import numpy as np
@@ -57,21 +59,15 @@ def speak(
         UserError: a word that cannot be said, or an unknown language.
     """
     keywords = keywords or DEFAULT_WORDS
-    engine = synthesiser()
     for word in keywords:
-        engine.check_speakable(word, language)
-    others = [w for w in OTHER_WORDS if w not in keywords]
-    clips = []
-    for split in splits:
-        voices = voices_of(split, engine.variants())
-        background = Background([], split, seed)
-        for word in (*keywords, *others):
-            share = _SPLIT_SHARES[split] * (1 if word in keywords else _OTHER_SHARE)
-            for take in range(max(1, round(takes * share))):
-                rng = np.random.default_rng([seed, take, *f"{split} {word}".encode()])
-                clips.append(
-                    _clip(word, language, voices, split, take, background, rng)
-                )
+        synthesiser().check_speakable(word, language)
+    # espeak-ng keeps hidden state from word to word. Only a process of its own
+    # makes the clips of a split the same whenever they are made.
+    with concurrent.futures.ProcessPoolExecutor(
+        len(splits), multiprocessing.get_context("spawn"), max_tasks_per_child=1
+    ) as pool:
+        work = functools.partial(_speak_split, keywords, language, takes, seed)
+        clips = [clip for made in pool.map(work, splits) for clip in made]
     return Recordings(
         clips,
         list,
@@ -82,7 +78,22 @@ def speak(
             "people; measure on recordings before relying on it",
         },
         "synthetic speech",
+        keywords,
     )
+
+
+def _speak_split(
+    keywords: Sequence[str], language: str, takes: int, seed: int, split: str
+) -> list[Clip]:
+    voices = voices_of(split, synthesiser().variants())
+    background = Background([], split, seed)
+    clips = []
+    for word in (*keywords, *(w for w in OTHER_WORDS if w not in keywords)):
+        share = _SPLIT_SHARES[split] * (1 if word in keywords else _OTHER_SHARE)
+        for take in range(max(1, round(takes * share))):
+            rng = np.random.default_rng([seed, take, *f"{split} {word}".encode()])
+            clips.append(_clip(word, language, voices, split, take, background, rng))
+    return clips
 
 
 def _clip(
@@ -113,7 +124,8 @@ def _clip(
     start = int(slack * rng.uniform(0.3, 0.7))
     samples[start : start + len(spoken)] = spoken
     level = np.sqrt(np.mean(np.square(spoken)))
-    samples *= 10 ** (rng.uniform(-30, -15) / 20) / max(level, 1e-6)
+    gain = 10 ** (rng.uniform(-30, -15) / 20) / level
+    samples *= min(gain, 0.8 / np.abs(spoken).max())
     noise = background.draw(1, CLIP_SAMPLES, rng)[0]
     snr = rng.uniform(5, 35)
     samples += noise * np.sqrt(np.mean(np.square(samples))) * 10 ** (-snr / 20)

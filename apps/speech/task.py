@@ -10,11 +10,10 @@ import numpy as np
 from apps.core.batches import Batches
 from apps.core.task import Data, Split, Task
 from apps.speech import models, protocol, sources
-from apps.speech.audio import loudest_stretch, read_audio
+from apps.speech.audio import SAMPLE_RATE, loudest_stretch, read_audio
 from apps.speech.augment import SpeechBatches
 from apps.speech.clips import CLIP_SAMPLES, SILENCE, UNKNOWN, Audio, Clip, Recordings
 from apps.speech.config import SpeechConfig
-from apps.speech.features import SAMPLE_RATE
 from apps.speech.noise import Background
 from apps.speech.protocol import Classes
 
@@ -48,7 +47,11 @@ class SpeechTask(Task[SpeechConfig]):
         special = {clip.word for clip in recordings.clips} & {UNKNOWN, SILENCE}
         if labels is None:
             labels = protocol.choose_labels(
-                words, self.config, special, recordings.where
+                words,
+                recordings.keywords,
+                self.config,
+                special,
+                recordings.where,
             )
         else:
             protocol.check_known(words, labels, recordings.where)
@@ -147,6 +150,12 @@ class SpeechTask(Task[SpeechConfig]):
         keywords = sum(w in split.classes.labels for w in split.words)
         weight = self.config.unknown_share * keywords / others
         return [weight if group == unknown else 1.0 for group in split.classes.groups]
+
+    def compile(self, model: keras.Model, optimizer: keras.Optimizer) -> None:
+        super().compile(model, optimizer)
+        # The recurrent layers bring a compiled kernel of their own; XLA over the
+        # whole step makes the convolutions and transforms slower on a CPU.
+        model.jit_compile = False
 
     def training_batches(self, split: Split) -> Batches:
         assert isinstance(split, SpeechSplit) and split.background is not None

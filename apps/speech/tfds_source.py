@@ -9,9 +9,14 @@ from typing import Any
 import numpy as np
 
 from apps.core.errors import UserError
-from apps.speech.audio import from_pcm16, loudest_stretch, resample, to_pcm16
+from apps.speech.audio import (
+    SAMPLE_RATE,
+    from_pcm16,
+    loudest_stretch,
+    resample,
+    to_pcm16,
+)
 from apps.speech.clips import CLIP_SAMPLES, SILENCE, UNKNOWN, Clip, Recordings, pcm_of
-from apps.speech.features import SAMPLE_RATE
 
 _BUILDERS = Path(__file__).parents[2] / "datasets"
 _SPLIT_NAMES = {"train": "train", "validation": "val", "valid": "val", "test": "test"}

@@ -1,0 +1,106 @@
+"""Augmentation does what its settings say, and a batch is a function of its place."""
+
+import numpy as np
+import pytest
+
+from apps.speech.augment import SpeechBatches, warp
+from apps.speech.clips import CLIP_SAMPLES, Audio
+from apps.speech.config import SpeechConfig
+from apps.speech.noise import Background
+from tests.speech.conftest import tone
+
+PLAIN = SpeechConfig(
+    batch_size=8, shift_ms=0.0, speed=0.0, gain_db=0.0, noise_probability=0.0
+)
+
+
+def batches(draw=None, count=32, **settings):
+    config = SpeechConfig(**{**vars(PLAIN), **settings})
+    pcm = np.stack([(8000 * tone(200 + 10 * i)).astype("int16") for i in range(count)])
+    targets = np.arange(count) % 3
+    everything = np.arange(count)
+    return SpeechBatches(
+        Audio(pcm), targets, 4, 3, Background([], "train"), config,
+        draw or (lambda rng: everything),
+    )  # fmt: skip
+
+
+def level(clips):
+    return 20 * np.log10(np.sqrt(np.mean(np.square(clips), axis=1)))
+
+
+def test_without_augmentation_the_clips_pass():
+    made = batches()
+    clips, targets = made[0]
+    chosen = made.order()[:8]
+    np.testing.assert_allclose(clips, made.clips[chosen], atol=1e-6)
+    np.testing.assert_array_equal(targets.argmax(1), made.targets[chosen])
+
+
+def test_warp_shifts():
+    clip = tone(440)[None].astype("float32")
+    late = warp(clip, [1.0], [160])
+    np.testing.assert_allclose(late[0, 160:], clip[0, :-160], atol=1e-6)
+    assert not late[0, :159].any()
+
+
+@pytest.mark.parametrize("speed", [0.9, 1.1])
+def test_warp_changes_speed_and_pitch(speed):
+    clip = tone(1000)[None].astype("float32")
+    spectrum = np.abs(np.fft.rfft(warp(clip, [speed], [0])[0]))
+    assert abs(spectrum.argmax() - 1000 * speed) <= 2
+
+
+def test_noise_has_the_wanted_ratio():
+    made = batches(noise_probability=1.0, snr_low_db=10.0, snr_high_db=10.0)
+    clips, _ = made[0]
+    clean = made.clips[made.order()[:8]]
+    np.testing.assert_allclose(level(clean) - level(clips - clean), 10, atol=0.01)
+
+
+def test_gain_stays_in_its_range():
+    made = batches(gain_db=6.0, batch_size=32)
+    clips, _ = made[0]
+    change = level(clips) - level(made.clips[made.order()])
+    assert -6.01 < change.min() < -3 and 3 < change.max() < 6.01
+
+
+def test_silence_is_background_cut_anew_each_epoch():
+    made = batches(count=8)
+    made.targets[:] = 3
+    first, targets = made[0]
+    assert (targets.argmax(1) == 3).all()
+    assert (level(first) > -61).all() and (level(first) < -19).all()
+    made.epoch = 1
+    assert not np.array_equal(np.sort(made[0][0]), np.sort(first))
+
+
+def test_a_batch_depends_on_seed_epoch_and_index_alone():
+    settings = {"noise_probability": 0.5, "gain_db": 6.0, "speed": 0.1}
+    made, again = batches(**settings), batches(**settings)
+    again[3]  # another order of asking
+    np.testing.assert_array_equal(made[1][0], again[1][0])
+    again.epoch = 1
+    assert not np.array_equal(made[1][0], again[1][0])
+    assert not np.array_equal(made[1][0], batches(seed=1, **settings)[1][0])
+
+
+def test_other_words_are_drawn_anew_each_epoch():
+    def draw(rng):
+        return np.concatenate([np.arange(24), 24 + rng.choice(8, 2, replace=False)])
+
+    made = batches(draw, batch_size=13)
+    assert len(made) == 2
+    seen = set()
+    for epoch in range(20):
+        made.epoch = epoch
+        order = made.order()
+        assert set(range(24)) < set(order) and len(order) == 26
+        seen |= set(order[order >= 24])
+    assert seen == set(range(24, 32))
+
+
+def test_clips_stay_in_range_and_keep_their_shape():
+    clips, targets = batches(gain_db=40.0, batch_size=32)[0]
+    assert clips.shape == (32, CLIP_SAMPLES) and clips.dtype == np.float32
+    assert np.abs(clips).max() <= 1 and targets.shape == (32, 4)

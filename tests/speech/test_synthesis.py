@@ -1,0 +1,96 @@
+"""The words spoken by espeak-ng: split by voice, repeatable, honest about failure."""
+
+import numpy as np
+import pytest
+
+from apps.core.errors import UserError
+from apps.speech.clips import CLIP_SAMPLES
+from apps.speech.espeak import synthesiser
+from apps.speech.synthesis import OTHER_WORDS, speak, voices_of
+
+SPLITS = ("train", "val", "test")
+
+
+@pytest.fixture(scope="module")
+def spoken():
+    return speak(("yes", "no"), "en-us", 10, 0, SPLITS)
+
+
+def test_words_and_counts(spoken):
+    train = spoken.split("train", 0.1)
+    assert sum(clip.word == "yes" for clip in train) == 10
+    assert sum(clip.word == "yes" for clip in spoken.split("val", 0.1)) == 2
+    assert {c.word for c in train} == {"yes", "no", *OTHER_WORDS}
+
+
+def test_no_voice_is_in_two_splits(spoken):
+    speakers = [{c.speaker for c in spoken.split(name, 0.1)} for name in SPLITS]
+    assert len(set.union(*speakers)) == sum(map(len, speakers))
+    voices = [set(voices_of(name, synthesiser().variants())) for name in SPLITS]
+    assert len(set.union(*voices)) == sum(map(len, voices)) > 60
+
+
+def test_clips_are_speech_with_noise(spoken):
+    for clip in spoken.clips[:40]:
+        assert clip.pcm.shape == (CLIP_SAMPLES,) and clip.pcm.dtype == np.int16
+        samples = clip.pcm / 32768.0
+        assert np.abs(samples).max() < 1
+        frames = np.sqrt(np.mean(samples.reshape(100, -1) ** 2, axis=1))
+        # The word stands out from its background, which is not digital zero.
+        assert frames.max() > 2.5 * np.quantile(frames, 0.1) > 0
+
+
+def test_the_same_seed_speaks_the_same(spoken):
+    again = speak(("yes", "no"), "en-us", 10, 0, ("val",))
+    for old, new in zip(spoken.split("val", 0.1), again.split("val", 0.1), strict=True):
+        np.testing.assert_array_equal(old.pcm, new.pcm)
+    other = speak(("yes", "no"), "en-us", 10, 1, ("val",))
+    assert any(
+        (old.pcm != new.pcm).any()
+        for old, new in zip(again.clips, other.clips, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "part"),
+    [
+        ("!!!", "cannot say"),
+        ("привет", "letter by letter"),
+        ("漢字", "letter by letter"),
+        ("สวัสดี", "letter by letter"),
+    ],
+)
+def test_words_that_cannot_be_said(word, part):
+    with pytest.raises(UserError, match=part):
+        speak((word,), "en-us", 1, 0, ("train",))
+
+
+@pytest.mark.parametrize(
+    ("word", "language"),
+    [
+        ("lights on", "en-us"),
+        ("café", "en-us"),
+        ("123", "en-us"),
+        ("привет", "ru"),
+        ("नमस्ते", "en-us"),
+    ],
+)
+def test_words_that_can(word, language):
+    synthesiser().check_speakable(word, language)
+
+
+def test_a_sentence_is_too_long():
+    long = "this is a rather long sentence and by no means one word of command"
+    with pytest.raises(UserError, match="takes longer than one second"):
+        speak((long,), "en-us", 1, 0, ("train",))
+
+
+def test_unknown_language():
+    with pytest.raises(UserError, match="espeak-ng has no voice 'xx'"):
+        speak(("yes",), "xx", 1, 0, ("train",))
+
+
+def test_the_command_line_says_it_in_one_line(fails, tmp_path):
+    run = tmp_path / "run"
+    line = fails("train", "--workdir", run, "--words", "yes, привет")
+    assert "letter by letter" in line and not run.exists()

@@ -171,21 +171,22 @@ def _wanted_shapes(names: list[str], shapes: list[tuple], shape: Any) -> list[tu
 def _names(names: list[str], default: str) -> list[str]:
     """The names a user chose; plain ones in place of Keras's automatic names."""
     if len(names) == 1:
-        return [default if _AUTOMATIC_NAME.match(names[0]) else _clean(names[0])]
+        return [default if _AUTOMATIC_NAME.match(names[0]) else clean_name(names[0])]
     return [
-        f"{default}_{i}" if _AUTOMATIC_NAME.match(n) else _clean(n)
+        f"{default}_{i}" if _AUTOMATIC_NAME.match(n) else clean_name(n)
         for i, n in enumerate(names)
     ]
 
 
-def _clean(name: str) -> str:
+def clean_name(name: str) -> str:
+    """``name`` with what TensorFlow does not allow in a signature replaced."""
     return re.sub(r"[^A-Za-z0-9_]", "_", name)
 
 
 def name_outputs(model: Any, outputs: Any) -> dict[str, tf.Tensor]:
     """Outputs by name: a dict's own keys, else the model's names or ``output``."""
     if isinstance(outputs, Mapping):
-        return {_clean(str(k)): tf.convert_to_tensor(v) for k, v in outputs.items()}
+        return {clean_name(str(k)): tf.convert_to_tensor(v) for k, v in outputs.items()}
     flat = keras.tree.flatten(outputs)
     if len(flat) == 1:
         return {"output": tf.convert_to_tensor(flat[0])}
@@ -193,7 +194,7 @@ def name_outputs(model: Any, outputs: Any) -> dict[str, tf.Tensor]:
     if not names or len(set(names)) != len(flat):
         names = [f"output_{i}" for i in range(len(flat))]
     return {
-        _clean(n): tf.convert_to_tensor(t) for n, t in zip(names, flat, strict=True)
+        clean_name(n): tf.convert_to_tensor(t) for n, t in zip(names, flat, strict=True)
     }
 
 
@@ -212,11 +213,30 @@ class Program:
         self, name: str, specs: Mapping[str, tf.TensorSpec], function: Signature
     ) -> None:
         """Trace ``function(**inputs)`` under ``name``."""
-        traced = tf.function(function, autograph=False)
-        self.signatures[name] = traced.get_concrete_function(**specs)
+        self.signatures[name] = trace(function, specs)
 
     def save(self, folder: str) -> None:
         tf.saved_model.save(self.module, folder, signatures=self.signatures)
+
+
+def trace(function: Signature, specs: Mapping[str, tf.TensorSpec]) -> Any:
+    """The graph of ``function(**inputs)``; ExportError where a layer refuses."""
+    try:
+        traced = tf.function(function, autograph=False)
+        return traced.get_concrete_function(**specs)
+    except Exception as error:
+        # Keras wraps what a layer raises in several lines, the cause in bold.
+        text = str(error)
+        causes = re.findall(r"\x1b\[1m(.*?)\x1b\[0m", text, re.DOTALL)
+        callers = re.findall(r"Exception encountered when calling (.+?)\.call", text)
+        cause = " ".join((causes[-1] if causes else text).split())[:500]
+        if isinstance(error, ExportError):
+            raise ExportError(cause) from None
+        where = f"layer {callers[-1]}" if callers else "the model"
+        shapes = {n: tuple(spec.shape) for n, spec in specs.items()}
+        raise ExportError(
+            f"{where} cannot be traced for inputs of shape {shapes}: {cause}"
+        ) from error
 
 
 def serving(model: Any, io: ModelIO, lower: Any) -> Signature:

@@ -24,7 +24,8 @@ from seqcore.export.program import (
     serving,
     with_batch,
 )
-from seqcore.export.selfcheck import TOLERANCES, check, probes
+from seqcore.export.selfcheck import TOLERANCES, check, check_stream, probes
+from seqcore.export.streaming import STREAM, streaming_signature
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def export_tflite(
     quantize: str = "none",
     lowering: str = "auto",
     streaming: bool = False,
+    chunk: int | None = None,
     shape: Any = None,
     representative_data: Iterable[Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
@@ -69,6 +71,7 @@ def export_tflite(
             or ``auto``, the fastest on a CPU.
         streaming: Add the signature ``stream``: a chunk and the state in, outputs
             and the new state out.
+        chunk: Fixes the time steps a ``stream`` call takes; any number by default.
         shape: Fixes free lengths: the input's shape with a batch of 1, or a dict
             from input name to shape.
         representative_data: For ``int8``: some hundred inputs from the training
@@ -88,6 +91,10 @@ def export_tflite(
             the file disagrees with Keras. Nothing is written then.
         TypeError: ``model`` is not a Keras model.
     """
+    if chunk is not None and (not streaming or not isinstance(chunk, int) or chunk < 1):
+        raise ExportError(
+            f"chunk={chunk!r}: expected a positive integer, with streaming=True"
+        )
     _check_choice("quantize", quantize, QUANTIZATIONS)
     _check_choice("lowering", lowering, LOWERINGS)
     check_model(model)
@@ -98,6 +105,11 @@ def export_tflite(
 
     program = Program(model)
     program.add(SERVING, batch_one, serving(model, io, lower))
+    stream = None
+    if streaming:
+        continued = make_lowering(lowering, quantize, continued=True)
+        stream = streaming_signature(model, io, continued, chunk)
+        program.add(STREAM, {**stream.inputs, **stream.states}, stream.function)
     representative = None
     if quantize == "int8":
         representative = _representative(representative_data, io)
@@ -106,6 +118,8 @@ def export_tflite(
     examples = list(probes(io)) if probe_data is None else _examples(probe_data, io)
     limit = TOLERANCES[quantize] if tolerance is None else tolerance
     worst = check(content, model, io, examples, limit)
+    if stream is not None:
+        worst = max(worst, check_stream(content, model, io, stream, chunk, limit))
 
     full = dict(metadata or {})
     full["seqcore"] = {

@@ -9,33 +9,49 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from seqcore.export.lowerings.fused import fused
-from seqcore.export.lowerings.loop import plan_blocking, run_steps
+from seqcore.export.lowerings.loop import Blocking, plan_blocking, run_steps
 from seqcore.export.lowerings.steps import steps_of, weight_elements
 from seqcore.export.lowerings.unrolled import unrolled
 
 LOWERINGS = ("auto", "loop", "unrolled", "fused")
 
-_FIXED = {"fused": fused, "unrolled": unrolled}
+# Up to this fixed length `auto` writes the steps out: a loop would turn once.
+AUTO_UNROLLED = 4
 
 Lowered = tuple[Any, Any, list[Any]]
 
 
-def make_lowering(name: str, quantize: str) -> Callable[..., Lowered]:
-    """The lowering called ``name`` for a file quantised as ``quantize`` says."""
+def make_lowering(
+    name: str, quantize: str, *, continued: bool = False
+) -> Callable[..., Lowered]:
+    """The lowering called ``name`` for a file quantised as ``quantize`` says.
+
+    Args:
+        name: One of :data:`LOWERINGS`.
+        quantize: As for :func:`seqcore.export_tflite`.
+        continued: For the ``stream`` signature: states come from an earlier chunk,
+            and chunks are short.
+    """
+    if name == "fused":
+        return fused
     weight_bytes = 1 if quantize in ("dynamic", "int8") else 4
 
-    def loop(layer, sequences, initial_state, mask) -> Lowered:
-        steps = steps_of(layer, sequences, initial_state, mask)
+    def lower(layer, sequences, initial_state, mask) -> Lowered:
+        timesteps = sequences.shape[1]
+        few = timesteps is not None and timesteps <= AUTO_UNROLLED
+        if name == "unrolled" or (name == "auto" and few):
+            return unrolled(layer, sequences, initial_state, mask, continued)
+        steps = steps_of(layer, sequences, initial_state, mask, continued)
         sequence = bool(layer.return_sequences)
         blocking = plan_blocking(
-            steps.timesteps if isinstance(steps.timesteps, int) else None,
+            timesteps,
             4 * steps.output_size,
             weight_bytes * weight_elements(layer.cell),
             sequence,
         )
+        if continued and timesteps is None:
+            blocking = Blocking(1, 0)
         y, carry = run_steps(
             steps.step,
             steps.rows,
@@ -48,6 +64,4 @@ def make_lowering(name: str, quantize: str) -> Callable[..., Lowered]:
         outputs = last[:, None, :] if y is None else y[None]
         return last, outputs, carry[: steps.n_states]
 
-    if name in _FIXED:
-        return _FIXED[name]
-    return loop
+    return lower

@@ -62,9 +62,17 @@ class Steps:
 
 
 def steps_of(
-    layer: Any, sequences: tf.Tensor, initial_state: Sequence[tf.Tensor], mask: Any
+    layer: Any,
+    sequences: tf.Tensor,
+    initial_state: Sequence[tf.Tensor],
+    mask: Any,
+    continued: bool = False,
 ) -> Steps:
-    """Project ``sequences`` (1, time, features) and prepare the recurrence."""
+    """Project ``sequences`` (1, time, features) and prepare the recurrence.
+
+    ``continued`` says that the initial state is where an earlier chunk ended: a
+    masked first step then repeats that chunk's output, and not zeros.
+    """
     if sequences.shape[0] != 1:
         raise ValueError(
             f"layer {layer.name!r} is lowered for a batch of 1, "
@@ -84,7 +92,8 @@ def steps_of(
     carry = list(initial_state)
     output_size, is_state = _output_of(layer.cell, projected, carry)
     if mask is not None or not is_state:
-        carry.append(tf.zeros([1, output_size], rows.dtype))
+        previous = tf.zeros([1, output_size], rows.dtype)
+        carry.append(carry[0] if continued and is_state else previous)
     return Steps(
         cell=layer.cell,
         rows=rows,

@@ -17,9 +17,15 @@ from seqcore.export.lowerings.steps import steps_of
 MOST_TIMESTEPS = 512
 
 
-def unrolled(layer: Any, sequences: tf.Tensor, initial_state: Any, mask: Any):
+def unrolled(
+    layer: Any,
+    sequences: tf.Tensor,
+    initial_state: Any,
+    mask: Any,
+    continued: bool = False,
+):
     """Lower ``layer`` to one chain of operators per time step."""
-    steps = steps_of(layer, sequences, initial_state, mask)
+    steps = steps_of(layer, sequences, initial_state, mask, continued)
     timesteps = steps.timesteps
     if not isinstance(timesteps, int) or timesteps > MOST_TIMESTEPS:
         length = (

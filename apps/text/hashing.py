@@ -55,9 +55,10 @@ def powers() -> np.ndarray:
 
 def _shift(values: tf.Tensor, by: int) -> tf.Tensor:
     """[n] -> [n]: element i is values[i + by], zero past either end."""
+    zeros = tf.zeros([abs(by)], values.dtype)
     if by < 0:
-        return tf.concat([tf.zeros([-by], values.dtype), values[:by]], 0)
-    return tf.concat([values[by:], tf.zeros([by], values.dtype)], 0)
+        return tf.concat([zeros, values], 0)[:by]
+    return tf.concat([values, zeros], 0)[by:]
 
 
 def _within(values: tf.Tensor, ranges: Sequence[tuple[int, int]]) -> tf.Tensor:

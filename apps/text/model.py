@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from apps.text.config import TextConfig
 
 
+import os
+GAIN = float(os.environ.get("GAIN", 10)); INIT=float(os.environ.get("INIT", 0.01))
+
+
 @keras.saving.register_keras_serializable("seqcore.text")
 class WordEmbedding(keras.layers.Layer):
     """A vector a word: the mean of the vectors of the word and of its n-grams.
@@ -35,12 +39,12 @@ class WordEmbedding(keras.layers.Layer):
         self.table = self.add_weight(
             name="table",
             shape=(self.buckets + 1, self.units),
-            initializer=keras.initializers.RandomUniform(-0.5, 0.5),
+            initializer=keras.initializers.RandomUniform(-INIT, INIT),
         )
 
     def call(self, ids):
         used = ops.cast(ids > 0, self.compute_dtype)
-        share = used / ops.maximum(ops.sum(used, axis=-1, keepdims=True), 1.0)
+        share = GAIN * used / ops.maximum(ops.sum(used, axis=-1, keepdims=True), 1.0)
         vectors = ops.take(self.table, ids, axis=0)
         return ops.sum(vectors * share[..., None], axis=-2)
 

@@ -29,8 +29,8 @@ def find(source: str | None, form: Format) -> Corpus:
     """Reads what `source` names.
 
     Args:
-        source: A file (.csv, .tsv, .jsonl, fastText's .txt), which is all
-            training data; a folder with such files named train, val and test; a
+        source: A file (.csv, .tsv, .jsonl, fastText's .txt), which is training
+            data unless it is named val or test; a folder with such files; a
             folder that holds a folder a class of .txt files, or such folders
             named train, val and test; a local copy of SNIPS; `tfds:NAME`; or
             None for the default data.
@@ -53,7 +53,8 @@ def find(source: str | None, form: Format) -> Corpus:
         raise UserError(f"{source}: there is no such file or folder")
     description: dict[str, Any] = {"name": path.resolve().stem}
     if path.is_file():
-        splits = {"train": read_file(path, form, bad)}
+        split = next((s for s, names in SPLITS.items() if path.stem in names), "train")
+        splits = {split: read_file(path, form, bad)}
     elif list(path.glob("train_*_full.json")):
         splits, description = _from_builder(path, "snips", bad)
     elif (path / "categories.json").exists() and (path / "train.csv").exists():
@@ -134,7 +135,7 @@ def _from_class_folders(folder: Path, form: Format, bad: BadRows) -> list[Row]:
             except UnicodeDecodeError as error:
                 bad.report(
                     f"{path}: byte 0x{error.object[error.start]:02x} is not "
-                    f"{form.encoding}: name the encoding with --set encoding=NAME"
+                    f"{form.encoding}: name the encoding with --encoding NAME"
                 )
                 continue
             except (OSError, LookupError) as error:

@@ -51,7 +51,7 @@ class BadRows:
         UserError: `message`, unless bad rows are skipped.
         """
         if not self.skip:
-            raise UserError(f"{message} (or leave such rows out: --set skip_bad=true)")
+            raise UserError(f"{message} (or leave such rows out: --skip-bad)")
         self.count += 1
         self.first = self.first or message
 
@@ -114,13 +114,13 @@ def decode_lines(data: bytes, path: Path, encoding: str, bad: BadRows) -> list[s
         codec = codecs.lookup(encoding)
     except LookupError:
         raise UserError(
-            f"encoding={encoding}: there is no such encoding (utf-8, latin-1, "
+            f"encoding {encoding}: there is no such encoding (utf-8, latin-1, "
             "cp1252, utf-16 and so on)"
         ) from None
     if codec.name == "utf-8":
         for mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             if data.startswith(mark):
-                raise UserError(f"{path}: is in UTF-16: add --set encoding=utf-16")
+                raise UserError(f"{path}: is in UTF-16: add --encoding utf-16")
         data = data.removeprefix(codecs.BOM_UTF8)
     elif codec.name.startswith(("utf-16", "utf-32")):
         try:
@@ -135,7 +135,7 @@ def decode_lines(data: bytes, path: Path, encoding: str, bad: BadRows) -> list[s
             bad.report(
                 f"{path} line {number}: byte 0x{raw[error.start]:02x} is not "
                 f"{codec.name}: if the file is in another encoding, name it with "
-                "--set encoding=NAME (latin-1, cp1252)"
+                "--encoding NAME (latin-1, cp1252)"
             )
             lines.append("\n")
     return lines
@@ -152,7 +152,7 @@ def choose_column(
     asked = f"no column {wanted!r}" if wanted else f"no {setting.split('_')[0]} column"
     raise UserError(
         f"{path}: {asked} among {', '.join(map(repr, names)) or 'none'}: name it with "
-        f"--set {setting}=NAME, or by number from 0 where there is no header row"
+        f"--{setting.replace('_', '-')} NAME, or by number from 0 where there is no header row"
     )
 
 

@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 
 from apps.core.errors import UserError
 
+QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
+"""Forms of a .tflite file's numbers; see `seqcore.export_tflite`."""
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
@@ -54,9 +57,9 @@ class TrainingConfig:
             raise UserError(
                 f"weight_averaging={self.weight_averaging}: must be in [0, 1)"
             )
-        if self.quantize not in ("none", "float16", "dynamic", "int8"):
+        if self.quantize not in QUANTIZATIONS:
             raise UserError(
-                f"quantize={self.quantize}: must be none, float16, dynamic or int8"
+                f"quantize={self.quantize}: must be one of {', '.join(QUANTIZATIONS)}"
             )
         return self
 

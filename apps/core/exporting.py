@@ -11,7 +11,7 @@ import seqcore
 from apps.core.errors import UserError
 from seqcore.export import ExportError
 
-QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
+_PROBES = 4
 
 
 def export_tflite(
@@ -23,20 +23,22 @@ def export_tflite(
 ) -> None:
     """Writes the .tflite file; `representative` inputs have no batch axis."""
     samples = None
-    if quantize == "int8":
-        if representative is None:
-            raise UserError(
-                "int8 needs representative inputs: give the data the model was "
-                "trained on with --data"
-            )
+    if representative is not None:
         samples = [value[None] for value in representative]
+    elif quantize == "int8":
+        raise UserError(
+            "int8 needs representative inputs: give the data the model was "
+            "trained on with --data"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         seqcore.export_tflite(
             model,
             path,
             quantize=quantize,
-            representative_data=samples,
+            representative_data=samples if quantize == "int8" else None,
+            # Random numbers are a poor check of a model that reads real inputs.
+            probe_data=samples[:_PROBES] if samples else None,
             metadata=metadata,
             verbose=False,
         )

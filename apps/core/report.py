@@ -27,7 +27,7 @@ def compare_forms(
     metadata = recogniser.load(str(run.best_model), app).metadata
     representative = list(task.representative_inputs(data.splits["train"], 100))
     forms = [("model.keras", run.best_model), ("saved_model", run.path / "saved_model")]
-    for quantize in exporting.QUANTIZATIONS:
+    for quantize in task.quantizations:
         if quantize == task.config.quantize:
             forms.append((f"model.tflite ({quantize})", run.path / "model.tflite"))
             continue

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from apps.core.batches import Batches, padded_batches
-from apps.core.config import TrainingConfig
+from apps.core.config import QUANTIZATIONS, TrainingConfig
 
 C = TypeVar("C", bound=TrainingConfig)
 
@@ -56,6 +56,8 @@ class Task(abc.ABC, Generic[C]):
     monitor_mode: ClassVar[str] = "max"
     input_description: ClassVar[str]
     """Meaning, unit and shape of the model's input, for the exported file."""
+    quantizations: ClassVar[tuple[str, ...]] = QUANTIZATIONS
+    """Forms of the .tflite file that make sense for this task's models."""
 
     def __init__(self, config: C):
         self.config = config

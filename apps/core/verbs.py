@@ -167,6 +167,11 @@ def export(app: App, arguments: Namespace) -> None:
     loaded = recogniser.load(arguments.model, app)
     representative = None
     task = app.make_task(_settings(app, arguments, loaded))
+    if arguments.quantize not in task.quantizations:
+        raise UserError(
+            f"--quantize {arguments.quantize}: not for models of apps.{app.name}: "
+            f"choose from {', '.join(task.quantizations)}"
+        )
     if arguments.quantize == "int8":
         data = task.load(arguments.data, ("train",), loaded.labels)
         representative = list(task.representative_inputs(data.splits["train"], 100))

@@ -1,0 +1,75 @@
+"""Handwriting: pen strokes to a symbol, or to connected text."""
+
+from apps.core.app import App, Option, Verb
+from apps.handwriting.config import CONFIGS
+
+APP = App(
+    name="handwriting",
+    summary="Recognises handwriting: pen strokes to a symbol or to text.",
+    configs=CONFIGS,
+    default_config="words",
+    task="apps.handwriting.task:make_task",
+    data_help="a folder, archive or file of ink: JSON Lines, UNIPEN (pendigits), "
+    "GW-online, IAM-OnDB, InkML, QuickDraw or Omniglot (default: words that a "
+    "synthetic writer writes)",
+    input_help="ink files (JSON, InkML, UNIPEN, XML, ...)",
+    examples="""  python -m apps.handwriting train
+  python -m apps.handwriting train --config digits --data pendigits-tra
+  python -m apps.handwriting train --config lines --data gw_online/
+  python -m apps.handwriting predict model.tflite word.json --lm book.txt
+  python -m apps.handwriting show word.json --out word.svg""",
+    options=(
+        Option(
+            "--skip-bad",
+            "skip_bad",
+            "leave malformed records out, and count them",
+            verbs=("train", "evaluate", "export", "predict"),
+            is_switch=True,
+        ),
+        Option(
+            "--lm",
+            "lm",
+            "text file that a character language model learns from",
+            verbs=("evaluate", "predict"),
+            metavar="FILE",
+        ),
+        Option(
+            "--lm-unit",
+            "lm_unit",
+            "what one transcript is in it: line (default) or word",
+            verbs=("evaluate", "predict"),
+            metavar="UNIT",
+        ),
+        Option(
+            "--lm-weight",
+            "lm_weight",
+            "weight of the language model",
+            verbs=("evaluate", "predict"),
+            metavar="X",
+        ),
+        Option(
+            "--lexicon",
+            "lexicon",
+            "text file of the only words allowed",
+            verbs=("evaluate", "predict"),
+            metavar="FILE",
+        ),
+        Option(
+            "--beam",
+            "beam",
+            "width of the beam search that lm and lexicon use",
+            verbs=("evaluate", "predict"),
+            metavar="N",
+        ),
+        Option(
+            "--val-writers",
+            "val_writers",
+            "writers of the validation split, by commas",
+            verbs=("train", "evaluate"),
+            metavar="LIST",
+        ),
+    ),
+    verbs={
+        "show": Verb("draw ink, and a prediction over it", "apps.handwriting.show"),
+    },
+)

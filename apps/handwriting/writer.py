@@ -229,7 +229,7 @@ def _sample(
     length = float(steps.sum())
     if length < 1e-6:
         return np.array([[*stroke[0], start, 1.0]]), start
-    fine = max(int(length / 0.04), 2)
+    fine = max(int(length / 0.07), 2)
     along = np.concatenate([[0.0], np.cumsum(steps)])
     at = np.linspace(0, length, fine + 1)
     path = np.stack([np.interp(at, along, stroke[:, i]) for i in (0, 1)], axis=1)

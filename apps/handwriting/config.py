@@ -1,0 +1,153 @@
+"""Settings of the handwriting application. No Keras here."""
+
+import dataclasses
+
+from apps.core.config import TrainingConfig
+from apps.core.errors import UserError
+
+MODELS = ("classify", "transcribe", "stream")
+
+
+@dataclasses.dataclass(frozen=True)
+class HandwritingConfig(TrainingConfig):
+    """Settings of the handwriting application."""
+
+    summary: str = ""
+    """Shown in the list of configurations."""
+    text: str = ""
+    """A text file whose words the synthetic writer writes; empty: built-in words."""
+    fonts: str = "futural,scripts,cursive"
+    """Hershey faces of the synthetic writer, by commas."""
+    synthetic_size: int = 6000
+    """Words the synthetic writer writes for training."""
+    compose: str = ""
+    """Lengths, as in 3-8: lines of so many symbols of one writer side by side are
+    made of single symbols, which become the characters to transcribe."""
+    composed_size: int = 8000
+    """Composed lines for training."""
+    val_writers: str = ""
+    """Writers of the validation split by commas (pages, for GW-online); empty:
+    as docs/handwriting.md says for each data set."""
+    skip_bad: bool = False
+    """Leave malformed records out, and count them."""
+    resample: float = 0.5
+    """Step between resampled points in units of the ink's size; 0: none."""
+    filters: int = 64
+    """Channels of the first convolution; the second has half as many more."""
+    stride: int = 2
+    """Of the second convolution: points a step of the network takes together."""
+    units: int = 96
+    """Units of each recurrent layer, in each direction."""
+    layers: int = 2
+    """Recurrent layers."""
+    dropout: float = 0.2
+    augment: float = 1.0
+    """Size of the distortions while training, as a factor; 0: none."""
+    buckets: int = 6
+    """Lengths that training batches are padded to; 1 pads all to the longest."""
+    decoder: str = "greedy"
+    """greedy or beam; a language model or a lexicon makes it beam."""
+    beam: int = 16
+    """Width of the beam."""
+    lm: str = ""
+    """Text file that a character language model learns from."""
+    lm_unit: str = "line"
+    """What one transcript is in that file: a line or a word."""
+    lm_order: int = 6
+    lm_weight: float = 0.5
+    length_bonus: float = 0.0
+    """Added to a transcript's score for each character."""
+    lexicon: str = ""
+    """Text file of the only words allowed."""
+
+    def validated(self) -> "HandwritingConfig":
+        super().validated()
+        self._one_of("model", MODELS)
+        self._one_of("quantize", ("none", "float16", "dynamic"))
+        self._one_of("decoder", ("greedy", "beam"))
+        self._one_of("lm_unit", ("line", "word"))
+        for name in ("synthetic_size", "composed_size", "filters", "stride", "units",
+                     "layers", "buckets", "beam", "lm_order"):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise UserError(f"{name}={getattr(self, name)}: must be at least 1")
+        for name in ("resample", "augment"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise UserError(f"{name}={getattr(self, name)}: must not be negative")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"dropout={self.dropout}: must be in [0, 1)")
+        self.composed_lengths()
+        return self
+
+    def _one_of(self, name: str, choices: tuple[str, ...]) -> None:
+        if getattr(self, name) not in choices:
+            raise UserError(
+                f"{name}={getattr(self, name)}: must be one of {', '.join(choices)}"
+            )
+
+    def composed_lengths(self) -> tuple[int, int] | None:
+        """(fewest, most) symbols of a composed line; None where none are made.
+
+        Raises:
+            UserError: not of the form 3-8.
+        """
+        if not self.compose:
+            return None
+        low, dash, high = self.compose.partition("-")
+        if not (low.isdigit() and (high.isdigit() if dash else not high)):
+            raise UserError(f"compose={self.compose}: expected lengths such as 3-8")
+        lengths = int(low), int(high or low)
+        if not 1 <= lengths[0] <= lengths[1] <= 100:
+            raise UserError(f"compose={self.compose}: expected 1 <= fewest <= most")
+        return lengths
+
+
+CONFIGS = {
+    "words": HandwritingConfig(
+        summary="transcribe words of the synthetic writer (the default)",
+        model="transcribe",
+        epochs=20,
+        batch_size=32,
+        learning_rate=3e-3,
+    ),
+    "digits": HandwritingConfig(
+        summary="classify single symbols, such as pendigits",
+        model="classify",
+        epochs=40,
+        batch_size=64,
+        learning_rate=3e-3,
+        resample=0.1,
+        filters=48,
+        units=64,
+        layers=1,
+        dropout=0.3,
+        label_smoothing=0.05,
+        weight_averaging=0.995,
+    ),
+    "lines": HandwritingConfig(
+        summary="transcribe real ink: GW-online, IAM-OnDB, JSON Lines",
+        model="transcribe",
+        epochs=60,
+        batch_size=32,
+        learning_rate=3e-3,
+        weight_averaging=0.995,
+    ),
+    "strings": HandwritingConfig(
+        summary="transcribe strings composed of single symbols, such as pendigits",
+        model="transcribe",
+        compose="3-8",
+        epochs=15,
+        batch_size=32,
+        learning_rate=3e-3,
+        units=64,
+        weight_averaging=0.99,
+    ),
+    "stream": HandwritingConfig(
+        summary="transcribe while the pen moves: no step sees later ink",
+        model="stream",
+        epochs=20,
+        batch_size=32,
+        learning_rate=3e-3,
+        resample=0.0,
+        units=128,
+    ),
+}

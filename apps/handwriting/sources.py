@@ -1,0 +1,234 @@
+"""Where examples come from: real ink, the synthetic writer, composed lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from apps.core.errors import UserError
+from apps.handwriting import readers
+from apps.handwriting.config import HandwritingConfig
+from apps.handwriting.ink import beside
+from apps.handwriting.language import read_units
+from apps.handwriting.readers import Record, iam_ondb
+from apps.handwriting.words import WORDS, practice, split_words
+from apps.handwriting.writer import check_text, draw_hand, write
+
+SPLITS = ("train", "val", "test")
+_WORDS_A_HAND = {"train": 12, "val": 2}
+"""Words that a synthetic hand writes before another takes over."""
+
+
+def load(
+    source: str | None, splits: Sequence[str], config: HandwritingConfig
+) -> dict[str, list[Record]]:
+    """The labelled records of each split wanted.
+
+    Raises:
+        UserError: missing or malformed data, a record without a label, a split
+            that the data does not have or that is empty.
+    """
+    if source is None:
+        return {name: synthetic(name, config) for name in splits}
+    by_split = _split_files(Path(source)) or {}
+    if by_split:
+        found = {}
+        for name in splits:
+            if name not in by_split:
+                raise UserError(
+                    f"{source}: has no {name} split beside {', '.join(by_split)}"
+                )
+            found[name] = readers.collect(by_split[name], config.skip_bad)[0]
+    else:
+        records, _ = readers.collect(source, config.skip_bad)
+        divided = divide(records, source, config.val_writers)
+        for name in splits:
+            if name not in divided:
+                raise UserError(
+                    f"{source}: has no {name} split (it has {', '.join(divided)})"
+                )
+        found = {name: divided[name] for name in splits}
+    for name, records in found.items():
+        found[name] = records = _labelled(records, config)
+        if not records:
+            raise UserError(f"{source}: the {name} split is empty")
+    lengths = config.composed_lengths()
+    if lengths:
+        for name, records in found.items():
+            size = config.composed_size if name == "train" else 1000
+            found[name] = compose(
+                records, lengths, size, [config.seed, SPLITS.index(name)]
+            )
+    return found
+
+
+def _split_files(source: Path) -> dict[str, Path] | None:
+    """train.jsonl, val/ and so on, where a folder holds such."""
+    if not source.is_dir():
+        return None
+    found = {p.stem: p for p in sorted(source.iterdir()) if p.stem in SPLITS}
+    # trainset.txt and testset_v.txt of IAM-OnDB have other stems.
+    return found if "train" in found or "val" in found else None
+
+
+def divide(
+    records: Sequence[Record], source: str, val_writers: str = ""
+) -> dict[str, list[Record]]:
+    """Splits by writer, so that no writer is in two of them.
+
+    IAM-OnDB's own lists are followed where they are there. Else the validation
+    writers are those of `val_writers` (by commas; "all" puts every record
+    there), or the last two in eleven by name: pendigits' 26 to 30, GW-online's
+    pages 13 to 15. Where there is one writer, or none is named, every seventh
+    record is taken.
+
+    Raises:
+        UserError: a writer in `val_writers` that wrote nothing.
+    """
+    path = Path(source)
+    forms = iam_ondb.split_forms(path) if path.is_dir() else None
+    if forms and not val_writers:
+        named = {name: [r for r in records if iam_ondb.form_of(r.source) in chosen]
+                 for name, chosen in forms.items()}  # fmt: skip
+        return {name: chosen for name, chosen in named.items() if chosen}
+    if val_writers == "all":
+        return {"val": list(records)}
+    writers = sorted({r.writer for r in records if r.writer}, key=_natural)
+    if val_writers:
+        held = {w.strip() for w in val_writers.split(",")}
+        unknown = sorted(held - set(writers))
+        if unknown:
+            raise UserError(
+                f"val_writers: {unknown[0]!r} wrote nothing in {source} "
+                f"(writers: {', '.join(writers[:40])})"
+            )
+    elif len(writers) < 2 or not all(r.writer for r in records):
+        return {
+            "train": [r for i, r in enumerate(records) if i % 7],
+            "val": [r for i, r in enumerate(records) if not i % 7],
+        }
+    else:
+        held = set(writers[-max(1, 2 * len(writers) // 11) :])
+    return {
+        "train": [r for r in records if r.writer not in held],
+        "val": [r for r in records if r.writer in held],
+    }
+
+
+def _natural(name: str) -> list[tuple[int, int | str]]:
+    """Sorts "9" before "10"."""
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(p)) if p.isdigit() else (1, p) for p in parts if p]
+
+
+def _labelled(records: Iterable[Record], config: HandwritingConfig) -> list[Record]:
+    """Records with a label; one without is an error, or is left out."""
+    kept = []
+    for record in records:
+        if record.text and record.text.strip():
+            kept.append(record)
+        elif not config.skip_bad:
+            raise UserError(
+                f"{record.source}: has no transcript "
+                "(--skip-bad leaves such records out and counts them)"
+            )
+    return kept
+
+
+def compose(
+    records: Sequence[Record],
+    lengths: tuple[int, int],
+    size: int,
+    seed: Sequence[int],
+) -> list[Record]:
+    """Lines of a writer's own symbols side by side, no separators.
+
+    Args:
+        records: Single symbols, with their labels of one character.
+        lengths: Fewest and most symbols of a line; uniform between them.
+        size: Lines to make.
+        seed: Of everything drawn.
+
+    Raises:
+        UserError: a label of more than one character.
+    """
+    by_writer: dict[str, list[Record]] = {}
+    for record in records:
+        if record.text is None or len(record.text) != 1:
+            raise UserError(
+                f"{record.source}: the label {record.text!r} is not one character: "
+                "lines are composed of single symbols only"
+            )
+        by_writer.setdefault(record.writer or "", []).append(record)
+    writers = sorted(by_writer, key=_natural)
+    heights = {}
+    for writer, own in by_writer.items():
+        boxes = np.array([r.ink.box() for r in own])
+        heights[writer] = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    rng = np.random.default_rng(list(seed))
+    lines = []
+    for number in range(size):
+        writer = writers[number % len(writers)]
+        own = by_writer[writer]
+        count = int(rng.integers(lengths[0], lengths[1] + 1))
+        chosen = [own[i] for i in rng.integers(0, len(own), count)]
+        gaps = rng.uniform(0.05, 0.4, count - 1) * heights[writer]
+        ink = beside([r.ink for r in chosen], gaps.tolist())
+        text = "".join(str(r.text) for r in chosen)
+        lines.append(Record(ink, text, f"composed line {number + 1}", writer))
+    return lines
+
+
+def synthetic(split: str, config: HandwritingConfig) -> list[Record]:
+    """Ink of the synthetic writer.
+
+    Training and validation share neither hands nor (but for a text of fewer than
+    ten) words. A classifier gets the single characters of the text.
+
+    Raises:
+        UserError: "test" is asked for; a text that the fonts cannot write.
+    """
+    if split == "test":
+        raise UserError("the synthetic writer has no test split: use --split val")
+    text = read_units(config.text, "word") if config.text else list(WORDS)
+    if not config.text:
+        text += [str(n) for n in (0, 12, 34, 56, 78, 90, 1755, 365, 482)]
+    check_text(" ".join(text))
+    if config.model == "classify":
+        text = sorted({c for word in text for c in word})
+        words = text
+    else:
+        words = split_words(text)[0 if split == "train" else 1]
+    size = config.synthetic_size if split == "train" else 500
+    rng = np.random.default_rng([config.seed, SPLITS.index(split), 2024])
+    faces = [face.strip() for face in config.fonts.split(",")]
+    records = []
+    for number in range(size):
+        if number % _WORDS_A_HAND[split] == 0:
+            hand = draw_hand(rng, faces)
+        if split == "train" and config.model != "classify":
+            word = practice(words, rng)
+        else:
+            word = words[number % len(words)]
+        place = f"synthetic {split} {number + 1} ({hand.face})"
+        records.append(Record(write(word, hand, rng), word, place))
+    return records
+
+
+def describe(source: str | None, config: HandwritingConfig) -> dict[str, str]:
+    """Name, licence and limits of the data, as `Data.description` wants them."""
+    if source is None:
+        text = config.text or "built-in English words"
+        return {
+            "name": f"synthetic ink: {text} in Hershey fonts ({config.fonts})",
+            "licence": "the fonts are in the public domain",
+            "citation": "A. V. Hershey, Calligraphy for Computers, US NBS 1967",
+            "limits": "trained on synthetic ink alone: plotter letters, no person's",
+        }
+    name = Path(source).name or str(source)
+    if config.compose:
+        name = f"lines of {config.compose} symbols composed from {name}"
+    return {"name": name}

@@ -39,6 +39,10 @@ class TrainingConfig:
     saved in their place; 0 switches it off."""
     patience: int = 0
     """Epochs without a better validation score before training stops; 0: never."""
+    keep: str = "best"
+    """Which epoch's model to keep: the best by the validation score, or the last.
+    With "last" the validation split decides nothing, so that its score is one of
+    texts, sounds or strokes that no choice was made by."""
     quantize: str = "dynamic"
     """Form of model.tflite: none, float16, dynamic or int8."""
 
@@ -57,6 +61,8 @@ class TrainingConfig:
             raise UserError(
                 f"weight_averaging={self.weight_averaging}: must be in [0, 1)"
             )
+        if self.keep not in ("best", "last"):
+            raise UserError(f"keep={self.keep}: must be best or last")
         if self.quantize not in QUANTIZATIONS:
             raise UserError(
                 f"quantize={self.quantize}: must be one of {', '.join(QUANTIZATIONS)}"

@@ -90,8 +90,9 @@ class Averaged:
 def fit(task: Task, data: Data, run: RunDirectory, metadata: dict[str, Any]) -> None:
     """Trains from the run's last checkpoint (or the start) to the end.
 
-    Leaves the best epoch's model, by `task.monitor` on the validation split,
-    in the run's model.keras, with `metadata` inside.
+    Leaves the best epoch's model, by `task.monitor` on the validation split (or
+    the last epoch's, where the settings say so), in the run's model.keras, with
+    `metadata` inside.
 
     Raises:
         UserError: fewer training examples than one batch can be made of, or a
@@ -125,8 +126,10 @@ def fit(task: Task, data: Data, run: RunDirectory, metadata: dict[str, Any]) -> 
         row = _epoch(task, model, batches, data, epoch, state)
         value = row[task.monitor]
         sign = 1 if task.monitor_mode == "max" else -1
-        if state["best"] is None or sign * value > sign * state["best"]:
+        better = state["best"] is None or sign * value > sign * state["best"]
+        if better:
             state |= {"best": value, "best_epoch": epoch}
+        if better or config.keep == "last":
             with Averaged(trained):
                 save_model(model, run.best_model, metadata)
         history.append(row)

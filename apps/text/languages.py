@@ -73,7 +73,9 @@ def _sentences(folder: Path) -> dict[str, tuple[str, str]]:
 
     found: dict[str, tuple[str, str]] = {}
     for path in sorted(folder.glob("*.yml")):
-        content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # The loader in C is ten times as fast, where PyYAML was built with it.
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        content: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), loader)
         for conversation in content.get("conversations") or []:
             for text in conversation or []:
                 if isinstance(text, str) and any(map(str.isalpha, text)):

@@ -1,0 +1,94 @@
+"""The text models: padding does not matter, files come back, exports agree."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from apps.text import model as models
+from apps.text.batches import padded
+from apps.text.config import MODELS, TextConfig
+from apps.text.task import encode
+
+SMALL = TextConfig(
+    word_buckets=97, ngram_buckets=89, embedding=8, units=6, max_words=30
+)
+TEXTS = ("Where is my card?", "yes", "Моя карта потерялась, помогите мне скорее", "")
+
+
+def build(name: str) -> keras.Model:
+    keras.utils.set_random_seed(3)
+    model = models.build(dataclasses.replace(SMALL, model=name), 3)
+    # Large weights, so that a difference would show.
+    for weight in model.trainable_weights:
+        weight.assign(weight * 3 + 0.05)
+    return model
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_padded_text_scores_as_it_does_alone(name):
+    """Training pads; an exported file sees one text without padding."""
+    model = build(name)
+    alone = np.concatenate([model(encode(text)[None]) for text in TEXTS])
+    texts = model.get_layer("words").many([encode(text) for text in TEXTS])
+    together = model.get_layer("classifier")(padded(texts, 20))
+    np.testing.assert_allclose(together, alone, atol=2e-6)
+    longest = max(len(encode(text)) for text in TEXTS)
+    data = np.zeros((len(TEXTS), longest), "int32")
+    for row, text in enumerate(TEXTS):
+        data[row, : len(encode(text))] = encode(text)
+    np.testing.assert_allclose(model(data), alone, atol=2e-6)
+    np.testing.assert_allclose(alone.sum(1), 1, atol=1e-5)
+    assert np.ptp(alone, axis=0).max() > 0.01
+
+
+def test_saved_and_loaded(tmp_path):
+    model = build("clstm")
+    model.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras")
+    value = encode(TEXTS[2])[None]
+    np.testing.assert_allclose(again(value), model(value), atol=1e-6)
+    assert again.get_layer("words").get_config()["max_words"] == SMALL.max_words
+
+
+def test_word_embedding_is_the_scaled_mean_of_its_parts():
+    layer = models.WordEmbedding(4, 2)
+    layer.build((None, None, 3))
+    table = np.array([[9, 9], [1, 2], [3, 4], [5, 6], [7, 8]], "float32")
+    layer.table.assign(table)
+    ids = np.array([[[1, 3, 0], [0, 0, 0]], [[2, 0, 0], [4, 4, 4]]])
+    expected = models.GAIN * np.array([[[3, 4], [0, 0]], [[3, 4], [7, 8]]])
+    np.testing.assert_allclose(layer(ids), expected, rtol=1e-6)
+    np.testing.assert_array_equal(layer.compute_mask(ids), [[1, 0], [1, 1]])
+    assert layer.compute_mask(ids[:1]) is None
+
+
+def test_pooling_leaves_padding_out():
+    layer = models.Pooling()
+    x = np.array([[[1.0, -5], [3, -7], [100, 100]]], "float32")
+    mask = np.array([[True, True, False]])
+    np.testing.assert_allclose(layer(x, mask=mask), [[3, -5, 2, -6]])
+
+
+@pytest.mark.parametrize(
+    ("name", "quantize"), [("lstm", "none"), ("clstm", "dynamic")]
+)
+def test_exported_file_takes_raw_bytes_of_any_length(name, quantize, tmp_path):
+    """Builtin operators only, and what Keras says, on a plain LiteRT runtime."""
+    import seqcore
+    from ai_edge_litert.interpreter import Interpreter
+
+    model = build(name)
+    path = tmp_path / "m.tflite"
+    seqcore.export_tflite(model, path, quantize=quantize, verbose=False)
+    interpreter = Interpreter(str(path))
+    names = {op["op_name"] for op in interpreter._get_ops_details()}
+    assert not [n for n in names if n.startswith("Flex") or n == "CUSTOM"], names
+    run = interpreter.get_signature_runner()
+    (key,) = run.get_input_details()
+    for text in (*TEXTS, "a longer message " * 60):
+        (found,) = run(**{key: encode(text)[None]}).values()
+        expected = model(encode(text)[None])
+        tolerance = 1e-4 if quantize == "none" else 0.08
+        np.testing.assert_allclose(found, expected, atol=tolerance)

@@ -81,9 +81,7 @@ class States:
 
     def write(self, name: str, value: tf.Tensor) -> None:
         spec = self.specs[name]
-        value = tf.cast(value, spec.dtype)
-        value.set_shape(spec.shape)
-        self.new[name] = value
+        self.new[name] = tf.reshape(tf.cast(value, spec.dtype), spec.shape)
 
 
 def check_streamable(model: Any) -> None:

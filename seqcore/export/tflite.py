@@ -10,9 +10,12 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from seqcore.export.converter import QUANTIZATIONS, convert
 from seqcore.export.errors import ExportError
+from seqcore.export.flatbuffer import parse
+from seqcore.export.inspection import constants
 from seqcore.export.lowerings import LOWERINGS, make_lowering
 from seqcore.export.metadata import append_to_tflite, encode, weights_hash
 from seqcore.export.program import (
@@ -24,8 +27,10 @@ from seqcore.export.program import (
     serving,
     with_batch,
 )
-from seqcore.export.selfcheck import TOLERANCES, check, check_stream, probes
+from seqcore.export.selfcheck import TOLERANCES, check, check_stream, chunks, probes
 from seqcore.export.streaming import STREAM, streaming_signature
+
+_CALIBRATION_CHUNK = 8
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ def export_tflite(
         program.add(STREAM, {**stream.inputs, **stream.states}, stream.function)
     representative = None
     if quantize == "int8":
-        representative = _representative(representative_data, io)
+        representative = _representative(representative_data, io, program, stream)
     content = convert(program, quantize, representative)
 
     examples = list(probes(io)) if probe_data is None else _examples(probe_data, io)
@@ -121,6 +126,7 @@ def export_tflite(
     if stream is not None:
         worst = max(worst, check_stream(content, model, io, stream, chunk, limit))
 
+    notes = [*_float_weights(content, quantize), *_arena(content, lowering, quantize)]
     full = dict(metadata or {})
     full["seqcore"] = {
         **provenance(model),
@@ -131,12 +137,43 @@ def export_tflite(
     content = append_to_tflite(content, full)
     path = Path(path)
     write_atomically(path, content)
-    report = ExportReport(path, len(content), worst)
     if verbose:
         print(
             f"{path}: {len(content):,} bytes, largest difference from Keras {worst:.1e}"
         )
-    return report
+        for note in notes:
+            print(f"  {note}")
+    return ExportReport(path, len(content), worst, tuple(notes))
+
+
+def _float_weights(content: bytes, quantize: str) -> list[str]:
+    """Say which weight matrices the converter left in float32."""
+    if quantize not in ("dynamic", "int8"):
+        return []
+    left = [
+        shape
+        for kind, shape, _ in constants(parse(content))
+        if kind == "float32" and len(shape) > 1 and min(shape) > 1
+    ]
+    if not left:
+        return []
+    shapes = ", ".join("x".join(map(str, shape)) for shape in sorted(set(left)))
+    return [
+        f"kept in float32 (under 1,024 weights, or no integer form): {shapes}; "
+        f"{sum(4 * int(np.prod(shape)) for shape in left):,} bytes"
+    ]
+
+
+def _arena(content: bytes, lowering: str, quantize: str) -> list[str]:
+    """The memory a microcontroller needs for a fused int8 file."""
+    if lowering != "fused" or quantize != "int8":
+        return []
+    from seqcore.export.micro import arena_bytes
+
+    needed = arena_bytes(content)
+    if needed is None:
+        return ["tflite-micro is not installed: the arena was not measured"]
+    return [f"TensorFlow Lite Micro runs it in an arena of {needed:,} bytes"]
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
@@ -186,7 +223,7 @@ def _examples(data: Iterable[Any], io: ModelIO) -> list[dict[str, np.ndarray]]:
 
 
 def _representative(
-    data: Iterable[Any] | None, io: ModelIO
+    data: Iterable[Any] | None, io: ModelIO, program: Program, stream: Any
 ) -> Callable[[], Iterator[Any]]:
     examples = [] if data is None else _examples(data, io)
     if not examples:
@@ -198,6 +235,16 @@ def _representative(
     def generate():
         for example in examples:
             yield SERVING, example
+            if stream is None:
+                continue
+            # The streamed ranges come from running the clip in chunks.
+            run = program.signatures[STREAM]
+            states = {n: tf.zeros(s.shape, s.dtype) for n, s in stream.states.items()}
+            for piece in chunks(example, stream, _CALIBRATION_CHUNK):
+                inputs = {n: tf.constant(a) for n, a in piece.items()}
+                yield STREAM, {**piece, **{n: s.numpy() for n, s in states.items()}}
+                results = run(**inputs, **states)
+                states = {n: results[n] for n in states}
 
     return generate
 

@@ -7,19 +7,16 @@ A lowering is a function ``(layer, sequences, initial_state, mask)`` that return
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from seqcore.export.lowerings.fused import fused
 from seqcore.export.lowerings.loop import Blocking, plan_blocking, run_steps
-from seqcore.export.lowerings.steps import steps_of, weight_elements
+from seqcore.export.lowerings.steps import Lowered, steps_of, weight_elements
 from seqcore.export.lowerings.unrolled import unrolled
 
 LOWERINGS = ("auto", "loop", "unrolled", "fused")
 
 # Up to this fixed length `auto` writes the steps out: a loop would turn once.
 AUTO_UNROLLED = 4
-
-Lowered = tuple[Any, Any, list[Any]]
 
 
 def make_lowering(
@@ -43,25 +40,23 @@ def make_lowering(
         if name == "unrolled" or (name == "auto" and few):
             return unrolled(layer, sequences, initial_state, mask, continued)
         steps = steps_of(layer, sequences, initial_state, mask, continued)
-        sequence = bool(layer.return_sequences)
+        output_size = int(steps.states[0].shape[-1]) if layer.return_sequences else None
         blocking = plan_blocking(
             timesteps,
-            4 * steps.output_size,
+            4 * (output_size or 0),
             weight_bytes * weight_elements(layer.cell),
-            sequence,
+            layer.return_sequences,
         )
         if continued and timesteps is None:
             blocking = Blocking(1, 0)
-        y, carry = run_steps(
+        outputs, states = run_steps(
             steps.step,
             steps.rows,
-            steps.carry,
+            steps.states,
             steps.timesteps,
             blocking,
-            steps.output_size if sequence else None,
+            output_size,
         )
-        last = steps.last_output(carry)
-        outputs = last[:, None, :] if y is None else y[None]
-        return last, outputs, carry[: steps.n_states]
+        return steps.finish(outputs, states)
 
     return lower

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from seqcore.export.errors import ExportError
 from seqcore.export.flatbuffer import FUSED_RNN_OP
+from seqcore.export.lowerings.steps import in_running_order
 from seqcore.layers.lstm import LSTM
 from seqcore.layers.rnn import RNN
 
@@ -31,13 +32,12 @@ _unique = itertools.count()
 def fused(layer: Any, sequences: tf.Tensor, initial_state: Any, mask: Any):
     """Lower ``layer`` to its builtin sequence operator, or say why not."""
     _check(layer, initial_state, mask)
-    if layer.go_backwards:
-        sequences = tf.reverse(sequences, [1])
+    sequences, _ = in_running_order(layer, sequences, None)
     run = _lstm if isinstance(layer, LSTM) else _rnn
     outputs = run(layer.cell, sequences)
-    last = outputs[:, -1, :]
     # The operator keeps its own state; handing it on is what `loop` is for.
-    return last, outputs if layer.return_sequences else last[:, None, :], [last]
+    states = [outputs[:, -1, :]]
+    return layer._finish(outputs if layer.return_sequences else None, states, None)
 
 
 def _refuse(layer: Any, reason: str) -> ExportError:
@@ -57,21 +57,14 @@ def _check(layer: Any, initial_state: Any, mask: Any) -> None:
         if value is None or value.any():
             raise _refuse(layer, "the builtin operator starts from zeros")
     cell = layer.cell
-    activation = _name(cell.activation)
     if type(layer) is LSTM:
-        own = {"kernel", "recurrent_kernel", "bias"}
-        names = (activation, _name(cell.recurrent_activation))
-        if names != ("tanh", "sigmoid"):
-            raise _refuse(layer, f"its activations are {names}, not tanh and sigmoid")
+        if not cell._is_plain:
+            raise _refuse(layer, "the converter knows only the standard LSTM cell")
     elif type(layer) is RNN:
-        own = {"kernel", "recurrent_kernel", "bias"}
-        if activation not in _RNN_ACTIVATIONS:
-            raise _refuse(layer, f"its activation is {activation!r}")
+        if _name(cell.activation) not in _RNN_ACTIVATIONS:
+            raise _refuse(layer, f"its activation is {_name(cell.activation)!r}")
     else:
         raise _refuse(layer, f"there is no builtin operator for {type(layer).__name__}")
-    extra = sorted({w.name for w in cell.weights} - own - {"seed_generator_state"})
-    if extra:
-        raise _refuse(layer, f"the converter cannot express its {', '.join(extra)}")
 
 
 def _name(activation: Any) -> str:

@@ -81,31 +81,32 @@ def plan_blocking(
     return Blocking(fit, min([0, *blocks], key=cost))
 
 
-Carry = list[tf.Tensor]
-Step = Callable[[tf.Tensor, Carry], tuple[tf.Tensor, Carry]]
+States = list[tf.Tensor]
+Step = Callable[[tf.Tensor, States], States]
 
 
 def run_steps(
     step: Step,
     rows: tf.Tensor,
-    carry: Carry,
+    states: States,
     timesteps: Any,
     blocking: Blocking,
     output_size: int | None,
-) -> tuple[tf.Tensor | None, Carry]:
+) -> tuple[tf.Tensor | None, States]:
     """Run ``step`` over the rows of ``rows`` in order.
 
     Args:
-        step: Maps one row (1, width) and the carried tensors to an output
-            (1, output_size) and the carried tensors that follow.
+        step: Maps one row (1, width) and the states to the states that follow.
         rows: (timesteps, width).
-        carry: The tensors to start with.
+        states: The states to start with; the first is written out a step.
         timesteps: An int or a scalar int32 tensor.
         blocking: From :func:`plan_blocking`.
-        output_size: Width of an output row, or None if only the carry is wanted.
+        output_size: Width of the first state if it is wanted at every step, or None
+            if only the last states are.
 
     Returns:
-        The outputs (timesteps, output_size), or None, and the last carry.
+        The first state at every step (timesteps, output_size), or None, and the
+        last states.
     """
     unroll = blocking.unroll
     block = blocking.block if output_size else 0
@@ -115,14 +116,14 @@ def run_steps(
     if output_size:
         y = _room_for(rows, timesteps, output_size, max(block, unroll))
     if not isinstance(odd, int) or odd:
-        y, carry = _turns(step, rows, carry, y, 0, odd, 1)
+        y, states = _turns(step, rows, states, y, 0, odd, 1)
     if block:
-        y, carry = _blocks(step, rows, carry, y, odd, timesteps, blocking)
+        y, states = _blocks(step, rows, states, y, odd, timesteps, blocking)
     else:
-        y, carry = _turns(step, rows, carry, y, odd, timesteps, unroll)
+        y, states = _turns(step, rows, states, y, odd, timesteps, unroll)
     if y is not None and not isinstance(timesteps, int):
         y = y[:timesteps]
-    return y, carry
+    return y, states
 
 
 def _room_for(rows, timesteps, width, write):
@@ -138,37 +139,37 @@ def _room_for(rows, timesteps, width, write):
     return tf.zeros([max(timesteps, write), width], rows.dtype)
 
 
-def _turns(step, rows, carry, y, begin, end, unroll, offset=0):
+def _turns(step, rows, states, y, begin, end, unroll, offset=0):
     """One WHILE from ``begin`` to ``end`` that writes row t to y[t - offset]."""
 
-    def body(t, carry, y):
+    def body(t, states, y):
         if unroll == 1:
             index = [tf.gather(rows, t)[None, :]]
         else:
             index = tf.split(tf.gather(rows, t + tf.range(unroll)), unroll)
         outputs = []
         for row in index:
-            output, carry = step(row, carry)
-            outputs.append(output)
+            states = step(row, states)
+            outputs.append(states[0])
         if y is not None:
             new = outputs[0] if unroll == 1 else tf.concat(outputs, 0)
             at = t if isinstance(offset, int) and offset == 0 else t - offset
             y = keras.ops.slice_update(y, tf.stack([at, 0]), new)
-        return t + unroll, carry, y
+        return t + unroll, states, y
 
     begin = tf.convert_to_tensor(begin, tf.int32)
     if y is None:
-        _, carry = tf.while_loop(
-            lambda t, carry: t < end,
-            lambda t, carry: body(t, carry, None)[:2],
-            (begin, carry),
+        _, states = tf.while_loop(
+            lambda t, states: t < end,
+            lambda t, states: body(t, states, None)[:2],
+            (begin, states),
         )
-        return None, carry
-    _, carry, y = tf.while_loop(lambda t, *_: t < end, body, (begin, carry, y))
-    return y, carry
+        return None, states
+    _, states, y = tf.while_loop(lambda t, *_: t < end, body, (begin, states, y))
+    return y, states
 
 
-def _blocks(step, rows, carry, y, begin, end, blocking):
+def _blocks(step, rows, states, y, begin, end, blocking):
     """Two nested WHILEs; ``y`` must have room for the last block."""
     unroll, block = blocking.unroll, blocking.block
     width = y.shape[-1]
@@ -177,15 +178,15 @@ def _blocks(step, rows, carry, y, begin, end, blocking):
         isinstance(end, int) and isinstance(begin, int) and not (end - begin) % block
     )
 
-    def body(t, carry, y):
+    def body(t, states, y):
         # A short block comes first: it writes rubbish behind its steps, which the
         # next block overwrites, so the last one ends exactly at the end.
         stop = t + block if whole else end - (end - t - 1) // block * block
         filled = tf.zeros([block, width], y.dtype)
-        filled, carry = _turns(step, rows, carry, filled, t, stop, unroll, offset=t)
+        filled, states = _turns(step, rows, states, filled, t, stop, unroll, offset=t)
         y = keras.ops.slice_update(y, tf.stack([t, 0]), filled)
-        return stop, carry, y
+        return stop, states, y
 
     begin = tf.convert_to_tensor(begin, tf.int32)
-    _, carry, y = tf.while_loop(lambda t, *_: t < end, body, (begin, carry, y))
-    return y, carry
+    _, states, y = tf.while_loop(lambda t, *_: t < end, body, (begin, states, y))
+    return y, states

@@ -1,27 +1,35 @@
-"""The lowering of a SavedModel: a TensorArray loop, any batch, any length."""
+"""The lowering of a SavedModel: TensorFlow's own loop, any batch, any length."""
 
 from __future__ import annotations
 
-import keras
+from typing import Any
+
 import tensorflow as tf
 
+from seqcore.export.lowerings.steps import Lowered, in_running_order
 
-def scan(layer, sequences, initial_state, mask):
-    """Run ``layer`` on (batch, time, features) with TensorFlow operations only."""
-    if layer.go_backwards:
-        sequences = tf.reverse(sequences, [1])
-        mask = None if mask is None else tf.reverse(mask, [1])
-    projected = layer.cell.project(sequences)
 
-    def step(inputs, states):
-        return layer.cell.advance(inputs, list(states))
-
-    return keras.src.backend.rnn(
-        step,
-        projected,
-        initial_state,
-        mask=mask,
-        input_length=sequences.shape[1],
-        zero_output_for_mask=layer.zero_output_for_mask,
-        return_all_outputs=layer.return_sequences,
+def scan(layer: Any, sequences: tf.Tensor, states: list[Any], mask: Any) -> Lowered:
+    """The layer's loop in TensorFlow operations, without its compiled kernel."""
+    sequences, mask = in_running_order(layer, sequences, mask)
+    rows = tf.transpose(layer.cell.project(sequences), [1, 0, 2])
+    timesteps = tf.shape(rows)[0]
+    keep = None if mask is None else tf.transpose(mask)[:, :, None]
+    first, sequence = states[0], bool(layer.return_sequences)
+    written = tf.TensorArray(
+        rows.dtype, timesteps if sequence else 0, element_shape=first.shape
     )
+
+    def turn(t, states, written):
+        new = layer.cell.step(rows[t], list(states))[0]
+        if keep is not None:
+            new = [tf.where(keep[t], n, s) for n, s in zip(new, states, strict=True)]
+        if sequence:
+            written = written.write(t, new[0])
+        return t + 1, list(new), written
+
+    _, states, written = tf.while_loop(
+        lambda t, *_: t < timesteps, turn, (tf.constant(0), list(states), written)
+    )
+    outputs = tf.transpose(written.stack(), [1, 0, 2]) if sequence else None
+    return layer._finish(outputs, states, mask)

@@ -36,10 +36,10 @@ def unrolled(
             f"and this needs a fixed one of at most {MOST_TIMESTEPS} (fix it with "
             "shape=); lowering='loop' takes any length"
         )
-    carry, outputs = steps.carry, []
+    states, outputs = steps.states, []
     for row in tf.split(steps.rows, timesteps):
-        output, carry = steps.step(row, carry)
-        outputs.append(output)
-    last = steps.last_output(carry)
-    sequence = tf.concat(outputs, 0)[None] if layer.return_sequences else last[:, None]
-    return last, sequence, carry[: steps.n_states]
+        states = steps.step(row, states)
+        outputs.append(states[0])
+    return steps.finish(
+        tf.concat(outputs, 0) if layer.return_sequences else None, states
+    )

@@ -1,0 +1,157 @@
+"""``python -m seqcore export | inspect``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from seqcore.export.errors import ExportError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 2 and a single line on standard error for bad input."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except (ValueError, TypeError, OSError) as error:
+        text = " ".join(str(error).split())
+        print(f"seqcore {arguments.command}: error: {text}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m seqcore",
+        description="Export Keras models with seqcore layers, and look into the files.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    export = commands.add_parser(
+        "export", help="a .keras file to a .tflite file and a SavedModel"
+    )
+    export.set_defaults(run=_export)
+    export.add_argument("model", help="a .keras file")
+    export.add_argument("--out", required=True, help="folder to write to")
+    export.add_argument(
+        "--format",
+        choices=("tflite", "saved_model", "both"),
+        default="both",
+        help="what to write (default: both)",
+    )
+    export.add_argument(
+        "--quantize", choices=("none", "float16", "dynamic", "int8"), default="none"
+    )
+    export.add_argument(
+        "--lowering", choices=("auto", "loop", "unrolled", "fused"), default="auto"
+    )
+    export.add_argument(
+        "--streaming", action="store_true", help="add the signature `stream`"
+    )
+    export.add_argument("--chunk", type=int, help="fix the steps of a stream call")
+    export.add_argument(
+        "--shape", help="fix the input's lengths, as 1,100,40 (- leaves one free)"
+    )
+    export.add_argument(
+        "--representative",
+        help=".npy or .npz with inputs of the training run, examples first (int8)",
+    )
+    export.add_argument("--metadata", help="a .json file to carry inside the files")
+    inspect = commands.add_parser("inspect", help="what a .tflite file holds")
+    inspect.set_defaults(run=_inspect)
+    inspect.add_argument("file", help="a .tflite file")
+    inspect.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _inspect(arguments: argparse.Namespace) -> None:
+    from seqcore.export.inspection import inspect_tflite, render
+
+    description = inspect_tflite(arguments.file)
+    print(json.dumps(description) if arguments.json else render(description))
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    path = Path(arguments.model)
+    if not path.is_file() or path.suffix != ".keras":
+        raise ExportError(f"{path}: expected a .keras file that exists")
+    # Everything a user can get wrong is read before TensorFlow starts.
+    metadata = _read_json(arguments.metadata) if arguments.metadata else {}
+    shape = _shape(arguments.shape) if arguments.shape else None
+    data = _examples(arguments.representative) if arguments.representative else None
+
+    import keras
+
+    import seqcore  # noqa: F401  registers the layers that the file names
+    from seqcore.export.metadata import read_metadata
+    from seqcore.export.saved_model import export_saved_model
+    from seqcore.export.tflite import export_tflite
+
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Damaged archives raise anything.
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else error
+        raise ExportError(f"{path}: Keras cannot load it ({reason})") from None
+    metadata = {**read_metadata(path), **metadata}
+    folder = Path(arguments.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    if arguments.format != "saved_model":
+        suffix = "" if arguments.quantize == "none" else f"_{arguments.quantize}"
+        export_tflite(
+            model,
+            folder / f"{path.stem}{suffix}.tflite",
+            quantize=arguments.quantize,
+            lowering=arguments.lowering,
+            streaming=arguments.streaming,
+            chunk=arguments.chunk,
+            shape=shape,
+            representative_data=data,
+            metadata=metadata,
+        )
+    if arguments.format != "tflite":
+        target = export_saved_model(model, folder / "saved_model", metadata=metadata)
+        print(f"{target}: SavedModel")
+
+
+def _read_json(name: str) -> dict[str, Any]:
+    try:
+        value = json.loads(Path(name).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ExportError(f"{name}: not a JSON file that opens ({error})") from None
+    if not isinstance(value, dict):
+        raise ExportError(f"{name}: expected a JSON object")
+    return value
+
+
+def _shape(text: str) -> tuple[int | None, ...]:
+    try:
+        return tuple(None if d.strip() == "-" else int(d) for d in text.split(","))
+    except ValueError:
+        raise ExportError(
+            f"--shape {text!r}: expected sizes such as 1,100,40, with - for a free one"
+        ) from None
+
+
+def _examples(name: str) -> list[Any]:
+    """Examples of a .npy array, or of an .npz with one array per input."""
+    import numpy as np
+
+    try:
+        loaded = np.load(name, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return list(loaded)
+        arrays = {key: loaded[key] for key in loaded.files}
+    except (OSError, ValueError) as error:
+        raise ExportError(f"{name}: not a .npy or .npz that opens ({error})") from None
+    counts = {key: len(array) for key, array in arrays.items()}
+    if len(set(counts.values())) != 1:
+        raise ExportError(f"{name}: the inputs differ in examples, {counts}")
+    keys = list(arrays)
+    return [
+        dict(zip(keys, row, strict=True)) for row in zip(*arrays.values(), strict=True)
+    ]

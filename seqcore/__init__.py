@@ -3,6 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from seqcore.layers.convert import convert
 from seqcore.layers.lstm import LSTM, LSTMCell
 from seqcore.layers.rnn import RNN, RNNCell
 
@@ -16,6 +17,7 @@ __all__ = [
     "RNN",
     "LSTMCell",
     "RNNCell",
+    "convert",
     "export_saved_model",
     "export_tflite",
     "read_metadata",

@@ -139,7 +139,7 @@ class RecurrentCell(keras.Layer, DropoutRNNCell):
             inspect: also return the activations by name.
 
         Returns:
-            ``(new_states, activations)``, the latter a dict, or None unless
+            ``(new_states, activations)``, the latter a dict, empty unless
             ``inspect``.
         """
         raise NotImplementedError

@@ -17,8 +17,8 @@ def unrolled(step, sequences, states, mask=None):
 
     Args:
         step: ``step(row, states) -> (new_states, extra)``, ``row`` being a tuple
-            of one time step of each of ``sequences``; ``extra`` is a structure of
-            tensors, or None.
+            of one time step of each of ``sequences``; ``extra`` is a dict of
+            tensors, empty if there is nothing to tell.
         sequences: tuple of tensors (time, batch, ...) of known length.
         states: list of tensors (batch, size).
         mask: boolean (time, batch, 1) or None; masked steps keep the states.

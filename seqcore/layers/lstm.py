@@ -216,7 +216,7 @@ class LSTMCell(RecurrentCell):
             h = ops.matmul(h, self.projection_kernel)
         c, h = self._zoneout([c, h], [c_before, h_before], noise)
         activations = {"i": i, "f": f, "candidate": g, "o": o, "c": c, "h": h}
-        return [h, c], (activations if inspect else None)
+        return [h, c], (activations if inspect else {})
 
     def draw_noise(self, lead):
         """1 where zoneout keeps the old value, else 0."""
@@ -314,10 +314,17 @@ class LSTM(RecurrentLayer):
         **kwargs,
     ):
         super().__init__(locals(), **kwargs)
-        if use_cudnn not in ("auto", False):
+        if use_cudnn not in ("auto", True, False):
             raise ValueError(
-                "seqcore's LSTM has no cuDNN kernel: `use_cudnn` must be 'auto' or "
-                f"False. Received: use_cudnn={use_cudnn!r}. Use keras.layers.LSTM "
-                "where cuDNN is required."
+                "Received an invalid value for argument `use_cudnn`, "
+                f"expected 'auto', True or False, got {use_cudnn!r}."
             )
         self.use_cudnn = use_cudnn
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        if self.use_cudnn is True:
+            raise ValueError(
+                f"Layer {self.name!r} has use_cudnn=True, but seqcore's LSTM has no "
+                "cuDNN kernel. Pass use_cudnn='auto'."
+            )
+        return super().inner_loop(sequences, initial_state, mask, training)

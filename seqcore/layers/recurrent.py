@@ -20,6 +20,15 @@ _LOOP_ARGUMENTS = (
 )
 
 
+def _is_eager() -> bool:
+    """Whether TensorFlow runs operation by operation, with no graph to compile."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return tf.executing_eagerly()
+
+
 class FromCell:
     """A read-only attribute of the layer that its cell owns."""
 
@@ -110,6 +119,10 @@ class RecurrentLayer(keras.layers.RNN):
         if mask is not None:
             mask = ops.cast(mask, "bool")
         states = list(initial_state)
+        if self.stateful and keras.backend.backend() == "torch":
+            # The state variables are assigned in place after the loop, and the
+            # gradient needs their values from before it.
+            states = [ops.copy(s) for s in states]
         lower = current_lowering()
         if lower is not None:
             return lower(self, sequences, states, mask)
@@ -128,11 +141,11 @@ class RecurrentLayer(keras.layers.RNN):
         return self._finish(outputs, states, mask)
 
     def _takes_kernel(self, training) -> bool:
-        if keras.backend.backend() != "tensorflow" or self.unroll:
-            return False
-        from seqcore.layers.tensorflow_loop import is_traced
-
-        return is_traced() and self.cell.has_kernel(training)
+        return (
+            keras.backend.backend() == "tensorflow"
+            and not (self.unroll or _is_eager())
+            and self.cell.has_kernel(training)
+        )
 
     def _loop(self, sequences, states, mask, training, inspect=False):
         """The loop in Keras operations: ``(states, outputs, extras)``, time first."""
@@ -156,12 +169,7 @@ class RecurrentLayer(keras.layers.RNN):
 
         if mask is not None:
             mask = ops.expand_dims(ops.swapaxes(mask, 0, 1), -1)
-        eager_tensorflow = False
-        if keras.backend.backend() == "tensorflow":
-            from seqcore.layers.tensorflow_loop import is_traced
-
-            eager_tensorflow = not is_traced()
-        run = loops.unrolled if self.unroll or eager_tensorflow else loops.scanned
+        run = loops.unrolled if self.unroll or _is_eager() else loops.scanned
         return run(step, xs, states, mask)
 
     def _finish(self, outputs, states, mask):
@@ -183,6 +191,44 @@ class RecurrentLayer(keras.layers.RNN):
         if outputs is None:
             outputs = last[:, None]
         return last, outputs, states
+
+    def inspect(self, sequences, initial_state=None, mask=None) -> dict[str, Any]:
+        """What happens inside, step by step, at inference.
+
+        Args:
+            sequences: (batch, time, features).
+            initial_state: list of tensors (batch, size); zeros by default.
+            mask: boolean (batch, time).
+
+        Returns:
+            A dict of tensors (batch, time, size): ``"i"``, ``"f"``, ``"o"`` (gate
+            activations), ``"candidate"``, ``"c"``, ``"h"`` for an LSTM,
+            ``"pre_activation"`` and ``"h"`` for an RNN, and ``"output"`` for both.
+            Steps are in the order in which the layer takes them (reversed with
+            ``go_backwards``); masked steps, which compute nothing, hold zeros.
+        """
+        sequences = ops.convert_to_tensor(sequences, dtype=self.compute_dtype)
+        if not self.built:
+            self.build(sequences.shape)
+        states = initial_state
+        if states is None:
+            states = self.get_initial_state(ops.shape(sequences)[0])
+        states = [ops.convert_to_tensor(s) for s in tree.flatten(states)]
+        self._check_states(states, sequences.shape[0])
+        if mask is not None:
+            mask = ops.convert_to_tensor(mask, dtype="bool")
+        if self.go_backwards:
+            sequences = ops.flip(sequences, axis=1)
+            mask = None if mask is None else ops.flip(mask, axis=1)
+        _, _, traced = self._loop(sequences, states, mask, False, inspect=True)
+        traced = {name: ops.swapaxes(v, 0, 1) for name, v in traced.items()}
+        traced["output"] = self.cell.emit(traced["h"])
+        if mask is not None:
+            keep = ops.expand_dims(mask, -1)
+            traced = {
+                n: ops.where(keep, v, ops.zeros_like(v)) for n, v in traced.items()
+            }
+        return traced
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -87,7 +87,7 @@ class RNNCell(RecurrentCell):
         h = states[0] if recurrent_mask is None else states[0] * recurrent_mask
         z = projected + ops.matmul(h, self.recurrent_kernel)
         h = self.activation(z)
-        return [h], ({"pre_activation": z, "h": h} if inspect else None)
+        return [h], ({"pre_activation": z, "h": h} if inspect else {})
 
     def emit(self, h):
         if self.output_kernel is None:

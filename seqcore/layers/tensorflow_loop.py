@@ -43,10 +43,6 @@ def _pad(x, axis, to):
     return tf.pad(x, [[0, missing if a == axis else 0] for a in range(len(x.shape))])
 
 
-def is_traced() -> bool:
-    return not tf.executing_eagerly()
-
-
 def fast_loop(layer, sequences, states, mask, training) -> tuple[Any, Any, list[Any]]:
     """The layer's loop by the compiled kernel.
 

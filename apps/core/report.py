@@ -51,6 +51,12 @@ def compare_forms(
     return rows
 
 
+def _choice(task: Task) -> str:
+    if task.config.keep == "last":
+        return "The last epoch's weights: this split chose nothing."
+    return "The best epoch was chosen on this same split."
+
+
 def write_report(
     app: App, task: Task, run: RunDirectory, record: dict[str, Any], data: Data,
     metrics: dict[str, Any], outputs: list, forms: list[dict[str, Any]], size: int,
@@ -84,7 +90,7 @@ def write_report(
             for row in forms
         ),
         "",
-        "The best epoch was chosen on this same split.",
+        _choice(task),
         "",
         "## Training",
         "",
@@ -121,8 +127,7 @@ def write_card(
         f"{'; ' + about['licence'] if about.get('licence') else ''}",
         *([f"- **Attribution**: {about['citation']}"] if about.get("citation") else []),
         f"- **Evaluation**: {task.monitor} {number} on the validation split "
-        f"(n = {metrics['n']}), with the exported .tflite; "
-        "the best epoch was chosen on this split",
+        f"(n = {metrics['n']}), with the exported .tflite. {_choice(task)}",
         "- **Intended use**: the labels above, in conditions like those of the "
         "training data; measure on your own data before relying on it.",
         f"- **Limits**: {about.get('limits', 'not measured beyond the split above')}",

@@ -201,7 +201,8 @@ def predict(app: App, arguments: Namespace) -> None:
     answers: list[dict[str, Any]] = []
     for title, value in examples:
         output = task.output(model.runner, value)
-        answer = {"file": title, "candidates": task.describe(output, model.labels, top)}
+        candidates = task.describe(output, model.labels, top)
+        answer: dict[str, Any] = {"file": title, "candidates": candidates}
         answer |= task.details(model.runner, value, output, model.labels)
         answers.append(answer)
     lines = []

@@ -1,6 +1,6 @@
 """Speech keywords: recordings in, a recogniser for a phone out."""
 
-from apps.core.app import App, Option
+from apps.core.app import App, Option, Verb
 from apps.speech.config import CONFIGS
 
 APP = App(
@@ -34,4 +34,9 @@ APP = App(
             is_switch=True,
         ),
     ),
+    verbs={
+        "say": Verb(
+            "write a word as a recording by a synthetic voice", "apps.speech.say"
+        )
+    },
 )

@@ -23,6 +23,11 @@ $(VENV)/.apps: pyproject.toml requirements.lock
 
 $(VENV)/.test: $(VENV)/.apps
 	@echo "installing the test tools and the other Keras backends into $(VENV)"
+	$(INSTALL) -e '.[apps,test]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.test
+	@echo "installing the peers that the benchmarks measure against into $(VENV)"
 	$(INSTALL) -e '.[apps,test,bench]'
 	@touch $@
 
@@ -44,11 +49,11 @@ lint: $(VENV)/.test
 test: lint
 	$(RUN) -m pytest -n $(WORKERS) --dist worksteal
 
-benchmarks: $(VENV)/.test
-	$(RUN) benchmarks/training.py
-	$(RUN) benchmarks/inference.py
+benchmarks: $(VENV)/.bench
+	$(RUN) -m benchmarks.training
+	$(RUN) -m benchmarks.inference
 
-lock: $(VENV)/.test
+lock: $(VENV)/.bench
 	{ echo "# Exact versions that the tests run with; a constraints file for pip."; \
 	  $(RUN) -m pip freeze --exclude-editable | grep -v ' @ ' | sed 's/+cpu$$//'; } \
 	  > requirements.lock.new

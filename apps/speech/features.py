@@ -83,6 +83,9 @@ class LogMelSpectrogram(keras.layers.Layer):
         [batch, 1 + (samples - window_length) // hop_length, bands].
     """
 
+    keeps_float = True
+    """Asks `seqcore.export_tflite` to leave these operators out of int8."""
+
     def __init__(
         self,
         bands: int = 40,

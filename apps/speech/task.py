@@ -147,7 +147,8 @@ class SpeechTask(Task[SpeechConfig]):
         labels = np.asarray(split.targets)
         unknown = split.classes.labels.index(UNKNOWN)
         others = int((labels == unknown).sum())
-        keywords = sum(w in split.classes.labels for w in split.words)
+        known = set(split.classes.labels) - {UNKNOWN, SILENCE}
+        keywords = sum(word in known for word in split.words)
         weight = self.config.unknown_share * keywords / others
         return [weight if group == unknown else 1.0 for group in split.classes.groups]
 

@@ -6,13 +6,14 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.lite.python.convert import mlir_quantize
 
 from seqcore.export.errors import ExportError
-from seqcore.export.flatbuffer import finish, shield_calibrator
+from seqcore.export.flatbuffer import finish, operators_of, shield_calibrator
 from seqcore.export.program import SERVING, Program
 
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
@@ -22,8 +23,12 @@ def convert(
     program: Program,
     quantize: str,
     representative: Callable[[], Iterator[Any]] | None = None,
+    keep_float: Collection[str] = (),
 ) -> bytes:
-    """Convert every signature of ``program``, builtin operators only."""
+    """Convert every signature of ``program``, builtin operators only.
+
+    ``int8`` leaves the operators of the layers named in ``keep_float`` alone.
+    """
     with tempfile.TemporaryDirectory() as folder, _quiet():
         program.save(folder)
         keys = list(program.signatures)
@@ -40,10 +45,7 @@ def convert(
             converter.target_spec.supported_types = [tf.float16]
         if quantize == "int8":
             converter.representative_dataset = representative
-            calibrate = converter._quantize
-            converter._quantize = lambda content, *args, **kwargs: calibrate(
-                shield_calibrator(content), *args, **kwargs
-            )
+            _choose_quantizer(converter, keep_float)
         try:
             model = converter.convert()
         except Exception as error:
@@ -51,6 +53,27 @@ def convert(
     if not model:
         raise ExportError("the TFLite converter returned an empty file")
     return finish(model)
+
+
+def _choose_quantizer(converter: Any, keep_float: Collection[str]) -> None:
+    """Puts `shield_calibrator`, and what `keep_float` asks, before int8."""
+    quantize = converter._quantize
+
+    def shielded(content, *args, **kwargs):
+        return quantize(shield_calibrator(content), *args, **kwargs)
+
+    def partly(content, *args, **kwargs):
+        converter._experimental_calibrate_only = True
+        try:
+            calibrated = shielded(content, *args, **kwargs)
+        finally:
+            converter._experimental_calibrate_only = False
+        # The converter offers no list of exceptions; its quantizer takes one.
+        return mlir_quantize(
+            calibrated, denylisted_nodes=operators_of(calibrated, keep_float)
+        )
+
+    converter._quantize = partly if keep_float else shielded
 
 
 def _explain(error: Exception) -> str:

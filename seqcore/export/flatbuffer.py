@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import re
+from collections.abc import Collection
 from typing import Any
 
 import flatbuffers
@@ -153,6 +155,23 @@ def _fuse_rnn(model: Any, graph: Any, operator: Any) -> None:
     code.version = 1
     # Every traced RNN points at the same operator code: replace it once.
     model.operatorCodes[operator.opcodeIndex] = code
+
+
+def operators_of(content: bytes, layers: Collection[str]) -> list[str]:
+    """Names of the operators that come from the layers named, by their outputs.
+
+    The converter names a tensor after the layer's scope, numbered from the second
+    trace on: ``model/layer_1/mul``.
+    """
+    names = "|".join(re.escape(layer) for layer in layers)
+    scope = re.compile(rf"(^|[/;])({names})(_\d+)*/")
+    found = []
+    for graph in parse(content).subgraphs:
+        for operator in graph.operators:
+            name = graph.tensors[operator.outputs[0]].name.decode()
+            if scope.search(name):
+                found.append(name)
+    return found
 
 
 def shield_calibrator(content: bytes) -> bytes:

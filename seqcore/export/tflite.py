@@ -71,7 +71,9 @@ def export_tflite(
         model: A built Keras model whose recurrent layers are seqcore's.
         path: Where to write, by convention ``something.tflite``.
         quantize: ``none`` (float32), ``float16`` (weights), ``dynamic`` (int8
-            weights, float activations) or ``int8`` (weights and activations).
+            weights, float activations) or ``int8`` (weights and activations, except
+            in layers with a true attribute ``keeps_float``, for those whose values
+            8 bits cannot hold, such as a power spectrum).
         lowering: How recurrences are written: ``loop``, ``unrolled``, ``fused``,
             or ``auto``, the fastest on a CPU.
         streaming: Add the signature ``stream``: a chunk and the state in, outputs
@@ -118,7 +120,7 @@ def export_tflite(
     representative = None
     if quantize == "int8":
         representative = _representative(representative_data, io, program, stream)
-    content = convert(program, quantize, representative)
+    content = convert(program, quantize, representative, _float_layers(model))
 
     examples = list(probes(io)) if probe_data is None else _examples(probe_data, io)
     limit = TOLERANCES[quantize] if tolerance is None else tolerance
@@ -174,6 +176,12 @@ def _arena(content: bytes, lowering: str, quantize: str) -> list[str]:
     if needed is None:
         return ["tflite-micro is not installed: the arena was not measured"]
     return [f"TensorFlow Lite Micro runs it in an arena of {needed:,} bytes"]
+
+
+def _float_layers(model: Any) -> list[str]:
+    """Names of the layers that ask, by ``keeps_float``, to be left out of int8."""
+    layers = model._flatten_layers(include_self=False)
+    return [layer.name for layer in layers if getattr(layer, "keeps_float", False)]
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

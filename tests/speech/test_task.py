@@ -1,0 +1,168 @@
+"""The application end to end on made-up sounds, through its command line."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from apps.core.cli import main
+from apps.speech import APP
+from apps.speech.clips import SILENCE, UNKNOWN
+from apps.speech.config import SpeechConfig
+from apps.speech.task import SpeechTask
+from tests.speech.conftest import RATE, tone
+
+SETTINGS = ["epochs=6", "batch_size=8", "units=16", "filters=4", "learning_rate=0.01",
+            "warmup_epochs=0.5", "speed=0.02", "band_warp=0.02"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Two tones to recognise, two others, each by three "speakers"."""
+    folder = tmp_path_factory.mktemp("tones")
+    rng = np.random.default_rng(0)
+    for word, hertz in {"high": 2500, "low": 300, "mid": 900, "top": 5000}.items():
+        (folder / word).mkdir()
+        for speaker in "abcd":
+            for take in range(4):
+                clip = tone(hertz * rng.uniform(0.97, 1.03))
+                clip += rng.normal(0, 0.003, len(clip))
+                path = folder / word / f"{speaker}_{take}.wav"
+                soundfile.write(path, clip, RATE, "PCM_16")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("speech") / "run"
+    arguments = ["train", "--workdir", str(folder), "--data", str(data)]
+    arguments += ["--words", "high, low"]
+    for setting in SETTINGS:
+        arguments += ["--set", setting]
+    assert main(APP, arguments) == 0
+    return folder
+
+
+def evaluate(capsys, model, data, *more):
+    capsys.readouterr()
+    arguments = ["evaluate", str(model), "--data", str(data), "--json", *more]
+    assert main(APP, arguments) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_run_is_complete_and_learned(run):
+    for name in ("model.keras", "saved_model", "model.tflite", "report.md"):
+        assert (run / name).exists()
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").open()]
+    assert len(rows) == 6
+    assert rows[-1]["train_loss"] < rows[0]["train_loss"]
+    assert max(row["accuracy"] for row in rows) > 0.7
+
+
+def test_every_form_gives_the_same_accuracy(run, data, capsys, tmp_path):
+    arguments = ["export", str(run / "model.keras"), "--out", str(tmp_path)]
+    assert main(APP, [*arguments, "--quantize", "none"]) == 0
+    forms = (run / "model.keras", run / "saved_model", tmp_path / "model.tflite")
+    found = [evaluate(capsys, form, data) for form in forms]
+    # Four clips of one speaker for each keyword, one of unknown, one of silence.
+    assert {f["n"] for f in found} == {10}
+    assert len({f["accuracy"] for f in found}) == 1
+
+
+def test_all_unknown_scores_more(run, data, capsys):
+    found = evaluate(capsys, run / "model.tflite", data, "--all-unknown")
+    assert found["n"] == 17 and found["per_class"][UNKNOWN]["n"] == 8
+
+
+def test_predict_on_any_recording(run, capsys, tmp_path):
+    stereo = np.stack([tone(2500, 2.5, 44_100), np.zeros(110_250)], 1)
+    paths = [tmp_path / name for name in ("a.wav", "b.flac", "c.ogg", "d.wav")]
+    for path in paths[:3]:
+        soundfile.write(path, stereo, 44_100)
+    soundfile.write(paths[3], tone(2500, 0.4, 8000), 8000, "PCM_U8")
+    arguments = ["predict", str(run / "model.tflite"), *map(str, paths)]
+    capsys.readouterr()
+    assert main(APP, [*arguments, "--json", "--top", "4"]) == 0
+    answers = json.loads(capsys.readouterr().out)
+    assert len(answers) == 4
+    for path, answer in zip(paths, answers, strict=True):
+        assert answer["file"].startswith(str(path))
+        assert {c["label"] for c in answer["candidates"]} == {
+            "high", "low", UNKNOWN, SILENCE
+        }  # fmt: skip
+        assert abs(sum(c["score"] for c in answer["candidates"]) - 1) < 0.01
+    # The loudest second lies in the middle of two and a half.
+    assert "(from 0.7" in answers[0]["file"]
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "part"),
+    [
+        (np.zeros(600 * 8000, "int16"), 8000, "at most 30 s"),
+        (np.full(100, np.nan), RATE, "must be a finite number"),
+        (np.zeros(0), RATE, "holds no samples"),
+    ],
+)
+def test_predict_refuses(run, fails, tmp_path, samples, rate, part):
+    path = tmp_path / "a.wav"
+    kind = "FLOAT" if samples.dtype == float else "PCM_16"
+    soundfile.write(path, samples, rate, kind)
+    assert part in fails("predict", run / "model.tflite", path)
+
+
+def test_words_the_model_does_not_know(run, data, fails, tmp_path):
+    """Unknown words are `unknown` to this model; but some word must be known."""
+    for word in ("one", "two"):
+        (tmp_path / word).mkdir()
+        for index in range(8):
+            path = tmp_path / word / f"{index}.wav"
+            soundfile.write(path, tone(440), RATE)
+    line = fails("evaluate", run / "model.tflite", "--data", tmp_path)
+    assert "no word of it (one, two) is a label of the model" in line
+
+
+def test_a_word_unknown_to_a_model_without_that_class(data):
+    from apps.core.errors import UserError
+
+    task = SpeechTask(SpeechConfig())
+    with pytest.raises(UserError, match="has no label 'mid'"):
+        task.load(str(data), ("val",), ("high", "low", "top", SILENCE))
+
+
+def test_training_data(data):
+    task = SpeechTask(SpeechConfig(words="high,low"))
+    loaded = task.load(str(data), ("train", "val"))
+    assert loaded.labels == ("high", "low", UNKNOWN, SILENCE)
+    train = loaded.splits["train"]
+    assert train.classes.names == ("high", "low", SILENCE, "mid", "top")
+    # Twelve clips a word, and silence for a tenth of the keywords' 24.
+    assert len(train) == 48 + 2 and list(train.targets).count(2) == 24
+    batches = task.training_batches(train)
+    assert len(batches) == 1 and batches[0][1].shape == (50, 5)
+    # The other words together weigh a tenth of the keywords.
+    model = task.build_model(loaded)
+    assert model.get_layer("labels").weights_of == [1.0, 1.0, 1.0, 0.1, 0.1]
+
+
+def test_training_by_the_plain_protocol(data):
+    task = SpeechTask(SpeechConfig(words="high,low", other_words=False))
+    loaded = task.load(str(data), ("train",))
+    batches = task.training_batches(loaded.splits["train"])
+    assert batches.count == 24 + 2 + 2
+    counts = np.bincount(
+        np.asarray(loaded.splits["train"].targets)[batches.order()], minlength=4
+    )
+    assert counts.tolist() == [12, 12, 2, 2]
+    assert task.build_model(loaded).output_shape == (None, 4)
+
+
+def test_settings_of_the_app_are_declared_cheaply():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, apps.speech\n"
+        "assert not {'keras', 'tensorflow', 'numpy', 'soundfile'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -30,7 +30,7 @@ class HandwritingConfig(TrainingConfig):
     as docs/handwriting.md says for each data set."""
     skip_bad: bool = False
     """Leave malformed records out, and count them."""
-    resample: float = 0.5
+    resample: float = 0.7
     """Step between resampled points in units of the ink's size; 0: none."""
     filters: int = 64
     """Channels of the first convolution; the second has half as many more."""
@@ -112,10 +112,11 @@ CONFIGS = {
     "digits": HandwritingConfig(
         summary="classify single symbols, such as pendigits",
         model="classify",
-        epochs=40,
+        epochs=30,
         batch_size=64,
-        learning_rate=3e-3,
-        resample=0.1,
+        learning_rate=4e-3,
+        keep="last",
+        resample=0.08,
         filters=48,
         units=64,
         layers=1,

@@ -157,9 +157,11 @@ def _spread(path: _Path, resample: float):
     middle = 0.5 * (path.xy[:, 1:] + path.xy[:, :-1])
     mean = ops.sum(middle * path.drawn[..., None], 1, keepdims=True) / total[..., None]
     offset = (middle - mean)[..., 1]
-    spread = ops.sqrt(
-        ops.sum(offset * offset * path.drawn, 1, keepdims=True) / total + 1e-12
-    )
+    rise = (path.xy[:, 1:] - path.xy[:, :-1])[..., 1]
+    # The integral of (y - mean)^2 along a segment, exactly: however many points
+    # a digitiser puts on it.
+    square = offset * offset + rise * rise / 12
+    spread = ops.sqrt(ops.sum(square * path.drawn, 1, keepdims=True) / total + 1e-12)
     return path.xy - mean, _at_least(path, spread, resample)
 
 

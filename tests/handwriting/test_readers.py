@@ -217,7 +217,7 @@ BAD = {
     "text no string": ('{"strokes": [[[0,0],[1,1]]], "text": 5}', '"text" must be'),
     "nested": ("[" * 5000, "JSON"),
     "a million points": (
-        '{"strokes": [[%s]]}' % ",".join(["[1,2]"] * 600_000),
+        '{"strokes": [[' + ",".join(["[1,2]"] * 600_000) + "]]}",
         "more than 20000 points",
     ),
     "a line too long": ('{"x": "%s"}' % ("a" * record.MAX_LINE_BYTES), "longer than"),
@@ -269,7 +269,7 @@ def test_missing_path_and_folder_without_ink(tmp_path):
     with pytest.raises(UserError, match="holds no ink"):
         readers.collect(tmp_path)
     (tmp_path / "a.zip").write_bytes(b"PK\x03\x04 broken")
-    with pytest.raises(UserError, match="not a readable .zip"):
+    with pytest.raises(UserError, match=r"not a readable \.zip"):
         readers.collect(tmp_path / "a.zip")
 
 

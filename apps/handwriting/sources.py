@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from apps.core.errors import UserError
-from apps.handwriting import readers
+from apps.handwriting import known, readers
 from apps.handwriting.config import HandwritingConfig
 from apps.handwriting.ink import beside
 from apps.handwriting.language import read_units
@@ -228,7 +228,13 @@ def describe(source: str | None, config: HandwritingConfig) -> dict[str, str]:
             "citation": "A. V. Hershey, Calligraphy for Computers, US NBS 1967",
             "limits": "trained on synthetic ink alone: plotter letters, no person's",
         }
-    name = Path(source).name or str(source)
+    collection = known.by_path(source)
+    name = collection.name if collection else Path(source).name or source
     if config.compose:
         name = f"lines of {config.compose} symbols composed from {name}"
-    return {"name": name}
+    found = {"name": name}
+    if collection:
+        found["licence"] = collection.licence
+        found["citation"] = collection.citation
+        found["limits"] = collection.limits
+    return {key: value for key, value in found.items() if value}

@@ -101,7 +101,7 @@ def _font(face: str) -> dict[str, tuple[float, float, tuple[np.ndarray, ...]]]:
 
     y grows downwards from the baseline.
     """
-    from HersheyFonts import HersheyFonts  # type: ignore[import-untyped]
+    from HersheyFonts import HersheyFonts
 
     fonts = HersheyFonts()
     fonts.load_default_font(face)

@@ -31,6 +31,9 @@ class TrainingConfig:
     warmup_epochs: float = 1.0
     weight_decay: float = 1e-4
     """Decoupled (AdamW, arXiv:1711.05101); not applied to biases and norms."""
+    epsilon: float = 1e-7
+    """Adam's: steps of weights whose gradients stay below it are damped. Sparse
+    features want a large one, or rare ones take steps as long as frequent ones."""
     gradient_clip: float = 1.0
     """Largest global norm of the gradient; 0 switches clipping off."""
     label_smoothing: float = 0.0
@@ -57,6 +60,8 @@ class TrainingConfig:
                 raise UserError(f"{name}={getattr(self, name)}: must be at least 1")
         if not self.learning_rate > 0:
             raise UserError(f"learning_rate={self.learning_rate}: must be positive")
+        if not self.epsilon > 0:
+            raise UserError(f"epsilon={self.epsilon}: must be positive")
         if not 0 <= self.weight_averaging < 1:
             raise UserError(
                 f"weight_averaging={self.weight_averaging}: must be in [0, 1)"

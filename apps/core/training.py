@@ -50,6 +50,7 @@ def make_optimizer(config, steps_per_epoch: int) -> keras.Optimizer:
     optimizer = keras.optimizers.AdamW(
         schedule,
         weight_decay=config.weight_decay,
+        epsilon=config.epsilon,
         global_clipnorm=config.gradient_clip or None,
         use_ema=config.weight_averaging > 0,
         ema_momentum=config.weight_averaging or 0.99,

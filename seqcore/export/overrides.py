@@ -25,29 +25,41 @@ def overridden(calls: Mapping[Any, Callable[..., Any]]) -> Iterator[None]:
             layer.__dict__.pop("call", None)
 
 
-def plain_calls(model: Any) -> dict[Any, Callable[..., Any]]:
-    """Overrides every export needs, whatever its signature."""
+def time_distributed_calls(model: Any) -> dict[Any, Callable[..., Any]]:
+    """Overrides without which Keras itself errs in a graph of a free length.
+
+    TimeDistributed then maps over the batch size in place of the time steps.
+    """
     return {
-        layer: _folded(layer)
+        layer: _per_step(layer, layer.layer)
         for layer in model._flatten_layers(include_self=False)
         if isinstance(layer, keras.layers.TimeDistributed)
     }
 
 
-def _folded(wrapper: Any) -> Callable[..., Any]:
-    """TimeDistributed as one call with time folded into the batch.
+def plain_calls(model: Any) -> dict[Any, Callable[..., Any]]:
+    """Overrides every export needs, whatever its signature."""
+    calls = time_distributed_calls(model)
+    for layer in model._flatten_layers(include_self=False):
+        if type(layer) is keras.layers.Dense:
+            calls[layer] = _per_step(layer, layer.call)
+    return calls
 
-    Keras maps the layer over a free number of steps with a loop that the converter
-    reduces to its first turn.
+
+def _per_step(layer: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """``layer`` as one call of ``function`` with time folded into the batch.
+
+    Keras writes TimeDistributed over a fixed number of steps as one operator each.
+    For Dense it computes shapes at run time, which leaves LiteRT without the shape
+    of the output until it has run; CompiledModel then has no room for it.
     """
 
-    def call(inputs, training=None, mask=None):
-        inner = tuple(inputs.shape[2:])
-        steps = inputs.shape[1] or tf.shape(inputs)[1]
-        batch = inputs.shape[0] or tf.shape(inputs)[0]
-        inner_sizes = [d or tf.shape(inputs)[i + 2] for i, d in enumerate(inner)]
-        flat = tf.reshape(inputs, [-1, *inner_sizes])
-        outputs = wrapper.layer(tf.ensure_shape(flat, (None, *inner)))
-        return tf.reshape(outputs, [batch, steps, *outputs.shape[1:]])
+    def call(inputs, *_, **__):
+        lead, inner = list(inputs.shape[:2]), list(inputs.shape[2:])
+        if len(inputs.shape) < 3 or None in inner or lead.count(None) > 1:
+            return type(layer).call(layer, inputs)
+        outputs = function(tf.reshape(inputs, [-1, *inner]))
+        lead = [-1 if size is None else size for size in lead]
+        return tf.reshape(outputs, [*lead, *outputs.shape[1:]])
 
     return call

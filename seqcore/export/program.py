@@ -58,7 +58,7 @@ def check_model(model: Any) -> None:
             f"{keras.backend.backend()!r}; save the model, then export it in a "
             "process started with KERAS_BACKEND=tensorflow"
         )
-    if not model.built or (not model.inputs and model.get_build_config() is None):
+    if not model.built or (not _inputs(model) and not model.get_build_config()):
         raise ExportError(
             f"model {model.name!r} is not built; call it on an input, or give it "
             "one with model.build(input_shape), before exporting it"
@@ -84,10 +84,9 @@ def check_model(model: Any) -> None:
             )
 
 
-def recurrent_layers(model: Any) -> list[RecurrentLayer]:
-    """Every seqcore recurrent layer in the model, at any depth."""
-    layers = model._flatten_layers(include_self=False)
-    return [layer for layer in layers if isinstance(layer, RecurrentLayer)]
+def _inputs(model: Any) -> list[Any]:
+    """The symbolic inputs of a functional or sequential model; none of others."""
+    return list(getattr(model, "inputs", None) or [])
 
 
 def model_io(model: Any, shape: Any = None) -> ModelIO:
@@ -98,9 +97,9 @@ def model_io(model: Any, shape: Any = None) -> ModelIO:
         shape: None, the shape of the single input, or a dict from input name to
             shape; batch included, None for a free length.
     """
-    if model.inputs:
+    if _inputs(model):
         structure = model.input if not isinstance(model, keras.Sequential) else None
-        tensors = list(model.inputs)
+        tensors = _inputs(model)
         names = _names([t.name for t in tensors], "input")
         if structure is None or (
             len(tensors) == 1 and not keras.tree.is_nested(structure)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from seqcore.export.errors import ExportError
+from seqcore.export.flatbuffer import parse
 from seqcore.export.program import SERVING
 
 
@@ -53,6 +54,33 @@ class TFLiteRunner:
         """Free the interpreter and its memory."""
         self._runners.clear()
         del self.interpreter
+
+
+def shape_appears_late(content: bytes, inputs: Mapping[str, np.ndarray]) -> bool:
+    """Whether an output's shape is known only once the file has run.
+
+    CompiledModel and the browser hand out buffers before that.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    signatures = {_text(s.signatureKey): s for s in parse(content).signatureDefs}
+    if signatures[SERVING].subgraphIndex != 0:
+        return False
+    interpreter = Interpreter(model_content=content, num_threads=1)
+    index = {_text(m.name): int(m.tensorIndex) for m in signatures[SERVING].inputs}
+    types = {d["index"]: d["dtype"] for d in interpreter.get_input_details()}
+    for name, array in inputs.items():
+        interpreter.resize_tensor_input(index[name], array.shape)
+    interpreter.allocate_tensors()
+    planned = [tuple(d["shape"]) for d in interpreter.get_output_details()]
+    for name, array in inputs.items():
+        interpreter.set_tensor(index[name], array.astype(types[index[name]]))
+    interpreter.invoke()
+    return planned != [tuple(d["shape"]) for d in interpreter.get_output_details()]
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _quantise(array: np.ndarray, detail: dict) -> np.ndarray:

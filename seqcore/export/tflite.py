@@ -27,7 +27,15 @@ from seqcore.export.program import (
     serving,
     with_batch,
 )
-from seqcore.export.selfcheck import TOLERANCES, check, check_stream, chunks, probes
+from seqcore.export.runtime import shape_appears_late
+from seqcore.export.selfcheck import (
+    TOLERANCES,
+    KerasReference,
+    check,
+    check_stream,
+    chunks,
+    probes,
+)
 from seqcore.export.streaming import STREAM, streaming_signature
 
 _CALIBRATION_CHUNK = 8
@@ -124,11 +132,17 @@ def export_tflite(
 
     examples = list(probes(io)) if probe_data is None else _examples(probe_data, io)
     limit = TOLERANCES[quantize] if tolerance is None else tolerance
-    worst = check(content, model, io, examples, limit)
+    reference = KerasReference(model, io)
+    worst = check(content, reference, examples, limit)
     if stream is not None:
-        worst = max(worst, check_stream(content, model, io, stream, chunk, limit))
+        worst = max(worst, check_stream(content, reference, io, stream, chunk, limit))
 
     notes = [*_float_weights(content, quantize), *_arena(content, lowering, quantize)]
+    if lowering != "fused" and shape_appears_late(content, examples[-1]):
+        notes.append(
+            "an output's shape is known only after a run: for CompiledModel and "
+            "browsers fix the input's with shape="
+        )
     full = dict(metadata or {})
     full["seqcore"] = {
         **provenance(model),

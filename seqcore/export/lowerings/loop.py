@@ -112,31 +112,25 @@ def run_steps(
     block = blocking.block if output_size else 0
     # Odd steps first, so that the long loop needs no remainder.
     odd = timesteps % unroll if unroll > 1 else 0
+    # DYNAMIC_UPDATE_SLICE wants room for a whole write, even if none happens.
+    write = max(block, unroll)
+    spare = 0 if isinstance(timesteps, int) and write <= timesteps else write
     y = None
     if output_size:
-        y = _room_for(rows, timesteps, output_size, max(block, unroll))
+        # Any memory will do: every row is overwritten before it is read. A part of
+        # the rows has a shape that runtimes know before they run; zeros of a fixed
+        # shape would be stored in the file.
+        y = rows[:, :output_size]
+        y = tf.pad(y, [[0, spare], [0, 0]]) if spare else y
     if not isinstance(odd, int) or odd:
         y, states = _turns(step, rows, states, y, 0, odd, 1)
     if block:
         y, states = _blocks(step, rows, states, y, odd, timesteps, blocking)
     else:
         y, states = _turns(step, rows, states, y, odd, timesteps, unroll)
-    if y is not None and not isinstance(timesteps, int):
-        y = y[:timesteps]
+    if y is not None and spare:
+        y = y[:-spare]
     return y, states
-
-
-def _room_for(rows, timesteps, width, write):
-    """Memory for the outputs; every row is overwritten before it is read.
-
-    DYNAMIC_UPDATE_SLICE wants room for a whole write even if none happens.
-    """
-    if not isinstance(timesteps, int):
-        return tf.zeros([tf.maximum(timesteps, write), width], rows.dtype)
-    if rows.shape[-1] >= width and write <= timesteps:
-        # Zeros of a known shape would be stored in the file.
-        return rows[:, :width]
-    return tf.zeros([max(timesteps, write), width], rows.dtype)
 
 
 def _turns(step, rows, states, y, begin, end, unroll, offset=0):

@@ -3,11 +3,11 @@
 import csv
 import hashlib
 import re
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
-from etils import epath
 
 WORDS = (
     "backward", "cancel", "close", "digit", "direction", "disable", "down", "eight",
@@ -18,7 +18,7 @@ WORDS = (
 )  # fmt: skip
 """The labels. The recordings say these words in Arabic."""
 SAMPLE_RATE = 16_000
-CHECKSUMS = epath.Path(__file__).parent / "pcm_checksums.tsv"
+CHECKSUMS = Path(__file__).parent / "pcm_checksums.tsv"
 _TABLES = {"train": "train", "validation": "val", "test": "test"}
 
 
@@ -69,14 +69,14 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             for split, table in tables.items()
         }
 
-    def _generate_examples(self, folder: epath.Path, table: epath.Path, split: str):
+    def _generate_examples(self, folder: Path, table: Path, split: str):
         recorded = load_checksums().get(split)
         digest = hashlib.sha256()
         count = 0
         for file, word, samples in read_clips(folder, table):
             digest.update(samples.tobytes())
             count += 1
-            stem = epath.Path(file).stem
+            stem = Path(file).stem
             yield (
                 f"{word}/{stem}",
                 {
@@ -96,7 +96,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             )
 
 
-def read_clips(folder: epath.Path, table: epath.Path):
+def read_clips(folder: Path, table: Path):
     """Yields (file, word, int16 [samples]) in the order of the file names.
 
     Raises:

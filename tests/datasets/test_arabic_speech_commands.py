@@ -1,12 +1,12 @@
 """Holds the TFDS builder to its interface, on clips made for the purpose."""
 
 import importlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import tensorflow_datasets as tfds
-from etils import epath
 
 module = importlib.import_module(
     "datasets.arabic_speech_commands.arabic_speech_commands_dataset_builder"
@@ -25,7 +25,7 @@ def prepare(manual, data):
 
 @pytest.fixture
 def dummy():
-    return epath.Path(module.__file__).parent / "dummy_data"
+    return Path(module.__file__).parent / "dummy_data"
 
 
 def test_splits_are_the_tables_and_share_no_clip(dummy, tmp_path):
@@ -80,7 +80,7 @@ def test_checksums_of_the_real_recordings(real_data):
     """The recorded digests are those of the published clips."""
     import hashlib
 
-    folder = epath.Path(real_data) / "speech" / "arabic_speech_commands"
+    folder = Path(real_data) / "speech" / "arabic_speech_commands"
     if not folder.exists():
         pytest.skip(f"no Arabic Speech Commands in {real_data}")
     count, expected = module.load_checksums()["validation"]

@@ -1,11 +1,15 @@
 """The application end to end on made-up sounds, through its command line."""
 
 import json
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import soundfile
 
+import seqcore
 from apps.core.cli import main
 from apps.speech import APP
 from apps.speech.clips import SILENCE, UNKNOWN
@@ -122,12 +126,16 @@ def test_words_the_model_does_not_know(run, data, fails, tmp_path):
     assert "no word of it (one, two) is a label of the model" in line
 
 
-def test_a_word_unknown_to_a_model_without_that_class(data):
-    from apps.core.errors import UserError
+def test_a_word_unknown_to_a_model_without_that_class(run, data, fails, tmp_path):
+    from seqcore.export import write_metadata
 
-    task = SpeechTask(SpeechConfig())
-    with pytest.raises(UserError, match="has no label 'mid'"):
-        task.load(str(data), ("val",), ("high", "low", "top", SILENCE))
+    metadata = seqcore.read_metadata(run / "model.keras")
+    assert metadata["labels"] == ["high", "low", UNKNOWN, SILENCE]
+    path = tmp_path / "model.keras"
+    shutil.copy(run / "model.keras", path)
+    write_metadata(path, metadata | {"labels": ["high", "low", "top", SILENCE]})
+    line = fails("evaluate", path, "--data", data)
+    assert "the model has no label 'mid', and no class for unknown words" in line
 
 
 def test_training_data(data):
@@ -158,9 +166,6 @@ def test_training_by_the_plain_protocol(data):
 
 
 def test_settings_of_the_app_are_declared_cheaply():
-    import subprocess
-    import sys
-
     code = (
         "import sys, apps.speech\n"
         "assert not {'keras', 'tensorflow', 'numpy', 'soundfile'} & set(sys.modules)"

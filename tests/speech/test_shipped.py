@@ -1,0 +1,56 @@
+"""The model in saved_models/ is what its card says."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from apps.core.cli import main
+from apps.speech import APP
+
+FOLDER = Path(__file__).parents[2] / "saved_models" / "arabic_speech_commands_12"
+KEYWORDS = (
+    "yes",
+    "no",
+    "up",
+    "down",
+    "left",
+    "right",
+    "start",
+    "stop",
+    "open",
+    "close",
+)
+SHOWN_ACCURACY = 0.96
+
+
+def test_files():
+    assert (FOLDER / "model.tflite").stat().st_size <= 300_000
+    assert sum(f.stat().st_size for f in FOLDER.iterdir()) <= 1_500_000
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert "CC BY 4.0" in card and "Ghandoura" in card
+
+
+@pytest.mark.parametrize("name", ["model.tflite", "model.keras"])
+def test_predicts_the_example(name, capsys):
+    capsys.readouterr()
+    recording = FOLDER / "stop.flac"
+    arguments = ["predict", str(FOLDER / name), str(recording), "--json", "--top", "12"]
+    assert main(APP, arguments) == 0
+    ((answer,)) = json.loads(capsys.readouterr().out)
+    assert answer["candidates"][0]["label"] == "stop"
+    assert answer["candidates"][0]["score"] > 0.5
+    labels = {c["label"] for c in answer["candidates"]}
+    assert labels == {*KEYWORDS, "unknown", "silence"}
+
+
+@pytest.mark.data
+def test_accuracy_on_the_validation_split(real_data, capsys):
+    data = real_data / "speech" / "arabic_speech_commands"
+    if not data.exists():
+        pytest.skip(f"no Arabic Speech Commands in {real_data}")
+    capsys.readouterr()
+    arguments = ["evaluate", str(FOLDER / "model.tflite"), "--data", str(data)]
+    assert main(APP, [*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["n"] == 360 and found["accuracy"] >= SHOWN_ACCURACY

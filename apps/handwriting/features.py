@@ -6,6 +6,7 @@ is negative is padding and must stand behind the ink.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -17,6 +18,7 @@ PADDING = -1.0
 FEATURES = 10
 _EDGE = 1e-3  # steps; a length this close to the next whole step counts as reached
 _LONGEST_JUMP = 4.0
+_COUNTED_TOGETHER = 128
 
 
 def pad_points(inputs: list[np.ndarray], length: int | None = None) -> np.ndarray:
@@ -106,6 +108,19 @@ class PenFeatures(keras.layers.Layer):
             step = 1.0
         features = _features(xy, lifts, step, use_x=self.scale == "box")
         return ops.where(valid[..., None] > 0.5, features, 0.0)
+
+
+def count_steps(inputs: Sequence[np.ndarray], layer: PenFeatures) -> np.ndarray:
+    """How many steps `layer` makes of each of the inks: int [len(inputs)]."""
+    if not layer.resample:
+        return np.array([len(points) for points in inputs])
+    found = np.zeros(len(inputs), int)
+    order = np.argsort([len(points) for points in inputs], kind="stable")
+    for start in range(0, len(order), _COUNTED_TOGETHER):
+        chosen = order[start : start + _COUNTED_TOGETHER]
+        steps = layer(pad_points([inputs[i] for i in chosen]))[..., -1]
+        found[chosen] = ops.convert_to_numpy(ops.sum(steps, 1)).round().astype(int)
+    return found
 
 
 @keras.saving.register_keras_serializable("seqcore")

@@ -19,10 +19,18 @@ SCORES = "scores"
 TRANSCRIPT = "transcript"
 
 
+def features(config: HandwritingConfig) -> PenFeatures:
+    """The first layer of the configured model."""
+    if config.model == "stream":
+        return PenFeatures("running")
+    scale = "box" if config.model == "classify" else "spread"
+    return PenFeatures(scale, config.resample)
+
+
 def classifier(config: HandwritingConfig, labels: int) -> keras.Model:
     """Convolutions and bidirectional LSTMs: [B, N, 4] to probabilities [B, labels]."""
     points = keras.Input((None, 4), name="points")
-    x = StepMask()(PenFeatures("box", config.resample)(points))
+    x = StepMask()(features(config)(points))
     x = _convolutions(x, config, causal=False)
     x = _recurrent(x, config, bidirectional=True)
     x = layers.Dropout(config.dropout)(MeanAndMax()(x))
@@ -38,14 +46,14 @@ def transcriber(config: HandwritingConfig, labels: int) -> keras.Model:
         logarithms with the blank last, and "transcript" int32 [B, steps].
     """
     points = keras.Input((None, 4), name="points")
-    x = PenFeatures("spread", config.resample)(points)
+    x = features(config)(points)
     return _with_ctc(points, x, config, labels, causal=False)
 
 
 def streamer(config: HandwritingConfig, labels: int) -> keras.Model:
     """The same without a look ahead: a step depends on the ink before it only."""
     points = keras.Input((None, 4), name="points")
-    x = PenFeatures("running")(points)
+    x = features(config)(points)
     return _with_ctc(points, x, config, labels, causal=True)
 
 

@@ -18,7 +18,7 @@ from apps.handwriting.config import HandwritingConfig
 from apps.handwriting.ctc import CTC, pad_targets
 from apps.handwriting.decoding import Search, beam_search, greedy
 from apps.handwriting.distort import Ranges, distort
-from apps.handwriting.features import pad_points
+from apps.handwriting.features import PenFeatures, count_steps, pad_points
 from apps.handwriting.ink import Ink
 from apps.handwriting.language import CharacterModel, Lexicon, read_units
 from apps.handwriting.readers import Record
@@ -35,11 +35,13 @@ def make_task(config: HandwritingConfig) -> Task[HandwritingConfig]:
 
 
 class InkBatches(BucketedBatches):
-    """Augmented points, padded to one of a few lengths, with their targets.
+    """Augmented points of inks of similar numbers of steps, with their targets.
 
     Args:
         split: Inputs [N, 4] and the rows of `targets`.
         targets: An array with a row an example.
+        features: The model's first layer: what it makes of an ink decides how many
+            steps the network takes.
         key: Name of the model's output that the targets belong to, or None.
     """
 
@@ -48,18 +50,26 @@ class InkBatches(BucketedBatches):
         split: Split,
         targets: np.ndarray,
         config: HandwritingConfig,
+        features: PenFeatures,
         key: str | None = None,
     ):
-        lengths = [len(points) for points in split.inputs]
-        super().__init__(lengths, config.batch_size, config.seed, config.buckets)
+        steps = count_steps(split.inputs, features)
+        super().__init__(steps.tolist(), config.batch_size, config.seed, config.buckets)
         self.inputs = split.inputs
         self.targets = targets
         self.ranges = Ranges().scaled(config.augment)
         self.key = key
+        # Points are padded as well: to the most in their bucket or a shorter one,
+        # and to another number in each bucket, by which Keras tells them apart.
+        bucket = np.searchsorted(self.boundaries, steps)
+        most = np.zeros(len(self.boundaries), int)
+        np.maximum.at(most, bucket, [len(points) for points in split.inputs])
+        most = np.maximum.accumulate(most) + np.arange(len(most))
+        self._room = dict(zip(self.boundaries.tolist(), most.tolist(), strict=True))
 
     def make_batch(self, indices: np.ndarray, rng: np.random.Generator) -> Any:
         points = [distort(self.inputs[i], self.ranges, rng) for i in indices]
-        batch = pad_points(points, self.padded_length(indices))
+        batch = pad_points(points, self._room[self.padded_length(indices)])
         targets = self.targets[indices]
         return batch, ({self.key: targets} if self.key else targets)
 
@@ -185,7 +195,8 @@ class Classify(_InkTask):
 
     def training_batches(self, split: Split) -> InkBatches:
         targets = one_hot(split.targets, max(split.targets) + 1)
-        return InkBatches(split, targets, self.config)
+        features = models.features(self.config)
+        return InkBatches(split, targets, self.config, features)
 
     def report(self, split, outputs, labels, metrics, folder):
         lines = super().report(split, outputs, labels, metrics, folder)
@@ -227,7 +238,8 @@ class Transcribe(_InkTask):
     def training_batches(self, split: Split) -> InkBatches:
         longest = max(len(t) for t in split.targets)
         targets = pad_targets(split.targets, longest)
-        return InkBatches(split, targets, self.config, models.SCORES)
+        features = models.features(self.config)
+        return InkBatches(split, targets, self.config, features, models.SCORES)
 
     def compile(self, model: keras.Model, optimizer: keras.Optimizer) -> None:
         model.compile(optimizer=optimizer, loss={models.SCORES: CTC()})

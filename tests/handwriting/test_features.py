@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.handwriting import writer
-from apps.handwriting.features import FEATURES, PenFeatures, StepMask, pad_points
+from apps.handwriting.features import (
+    FEATURES,
+    PenFeatures,
+    StepMask,
+    count_steps,
+    pad_points,
+)
 
 
 def sample(text, seed=0):
@@ -172,6 +178,13 @@ def test_any_ink_gives_finite_features(values, scale):
     assert (found[:, -1] == 1).all()
     # Every pen lift is seen, the one at the end of the ink excepted.
     np.testing.assert_allclose(found[:, 2].sum(), points[:-1, 3].sum(), atol=1.01)
+
+
+@pytest.mark.parametrize("resample", [0.0, 0.3])
+def test_steps_are_counted_as_the_layer_makes_them(resample):
+    layer = PenFeatures("spread", resample)
+    want = [run(layer, points).shape[1] for points in INKS]
+    assert count_steps(INKS, layer).tolist() == want
 
 
 def test_pad_points_refuses_what_does_not_fit():

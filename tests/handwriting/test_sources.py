@@ -1,0 +1,162 @@
+"""Splits by writer, composed lines, and batches of similar lengths."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from apps.core.errors import UserError
+from apps.core.task import Split
+from apps.handwriting import sources
+from apps.handwriting.config import CONFIGS
+from apps.handwriting.features import PenFeatures, count_steps
+from apps.handwriting.ink import Ink
+from apps.handwriting.readers import Record
+from apps.handwriting.readers.json_ink import to_json
+from apps.handwriting.task import InkBatches
+from apps.handwriting.words import WORDS, split_words
+
+CONFIG = dataclasses.replace(CONFIGS["words"], synthetic_size=24)
+
+
+def record(text, writer, seed=0):
+    xy = np.random.default_rng(seed).uniform(0, 10, (6, 2)).cumsum(0)
+    return Record(Ink((xy,)), text, f"{writer}-{seed}", writer)
+
+
+def by_writers(count):
+    return [record("ab"[i % 2], str(i % count + 1), i) for i in range(4 * count)]
+
+
+def writers(records):
+    return sorted({int(r.writer) for r in records})
+
+
+@pytest.mark.parametrize(
+    ("count", "held"), [(30, [26, 27, 28, 29, 30]), (15, [14, 15]), (2, [2])]
+)
+def test_last_writers_validate(count, held):
+    found = sources.divide(by_writers(count), "x")
+    assert writers(found["val"]) == held
+    assert writers(found["train"]) == [w for w in range(1, count + 1) if w not in held]
+
+
+def test_named_writers_validate():
+    found = sources.divide(by_writers(5), "x", "2, 4")
+    assert writers(found["val"]) == [2, 4]
+    assert len(sources.divide(by_writers(5), "x", "all")["val"]) == 20
+    with pytest.raises(UserError, match="'9' wrote nothing"):
+        sources.divide(by_writers(5), "x", "9")
+
+
+def test_without_writers_every_seventh_validates():
+    anonymous = [dataclasses.replace(r, writer=None) for r in by_writers(7)]
+    found = sources.divide(anonymous, "x")
+    assert [len(found["train"]), len(found["val"])] == [24, 4]
+
+
+def test_split_files_are_followed(tmp_path):
+    for name, text in (("train", "a"), ("val", "b"), ("test", "c")):
+        lines = [to_json(record(text, "1", i)) for i in range(3)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+    found = sources.load(str(tmp_path), ("train", "test"), CONFIG)
+    assert {r.text for r in found["train"]} == {"a"}
+    assert {r.text for r in found["test"]} == {"c"}
+
+
+def test_unlabelled_record_is_an_error_or_left_out(tmp_path):
+    path = tmp_path / "ink.jsonl"
+    records = [record("a", str(i), i) for i in range(8)]
+    records[3] = dataclasses.replace(records[3], text=None)
+    path.write_text("\n".join(map(to_json, records)))
+    with pytest.raises(UserError, match="line 4: has no transcript"):
+        sources.load(str(path), ("train",), CONFIG)
+    lenient = dataclasses.replace(CONFIG, skip_bad=True)
+    assert len(sources.load(str(path), ("train", "val"), lenient)["train"]) == 6
+
+
+def test_composed_lines_are_one_writers_symbols_in_order():
+    symbols = by_writers(3)
+    lines = sources.compose(symbols, (2, 4), 30, [0])
+    assert {len(r.text) for r in lines} == {2, 3, 4}
+    for line in lines:
+        own = [r for r in symbols if r.writer == line.writer]
+        assert len(line.ink.strokes) == len(line.text)
+        for stroke, character in zip(line.ink.strokes, line.text, strict=True):
+            same = [r for r in own if r.text == character]
+            shape = stroke - stroke[0]
+            assert any(
+                np.allclose(shape, r.ink.strokes[0] - r.ink.strokes[0][0]) for r in same
+            )
+    again = sources.compose(symbols, (2, 4), 30, [0])
+    assert [r.text for r in again] == [r.text for r in lines]
+    with pytest.raises(UserError, match="'ab' is not one character"):
+        sources.compose([record("ab", "1")], (2, 4), 3, [0])
+
+
+def test_synthetic_splits_share_neither_words_nor_hands():
+    train, val = split_words(list(WORDS))
+    assert not set(train) & set(val)
+    assert len(val) == len(train + val) // 10
+    found = sources.load(None, ("train", "val"), CONFIG)
+    assert len(found["train"]) == 24
+    learned = {r.text for r in found["train"]} & set(WORDS)
+    assert len(learned) > 10
+    assert not learned & {r.text for r in found["val"]}
+    with pytest.raises(UserError, match="no test split"):
+        sources.synthetic("test", CONFIG)
+
+
+def test_too_few_words_to_hold_any_back():
+    assert split_words(["yes", "no"]) == (["no", "yes"], ["no", "yes"])
+
+
+def inks_of_many_lengths():
+    rng = np.random.default_rng(0)
+    points = []
+    for count in rng.integers(3, 120, 96):
+        xy = rng.normal(0, 1, (count, 2)).cumsum(0)
+        points.append(np.c_[xy, np.zeros(count), np.arange(count) == count - 1])
+    return [p.astype("float32") for p in points]
+
+
+@pytest.mark.parametrize("resample", [0.0, 0.5])
+def test_batches_hold_inks_of_similar_length(resample):
+    inputs = inks_of_many_lengths()
+    config = dataclasses.replace(CONFIG, batch_size=8, augment=0.5)
+    split = Split("train", inputs, [0] * 96, [""] * 96)
+    features = PenFeatures("spread", resample)
+
+    def work(buckets):
+        chosen = dataclasses.replace(config, buckets=buckets)
+        targets = np.arange(96)
+        batches = InkBatches(split, targets, chosen, features, "scores")
+        done, seen, shapes = 0, [], []
+        for index in range(len(batches)):
+            points, answer = batches[index]
+            seen += answer["scores"].tolist()
+            shapes.append(points.shape)
+            lengths = count_steps([inputs[i] for i in answer["scores"]], features)
+            done += len(lengths) * lengths.max()
+        assert sorted(seen) == list(range(96))
+        return done, shapes
+
+    bucketed, shapes = work(4)
+    together, _ = work(1)
+    assert bucketed < 0.8 * together
+    assert shapes[0] != shapes[1]
+
+
+def test_batches_are_a_function_of_seed_epoch_and_index():
+    inputs = inks_of_many_lengths()
+    config = dataclasses.replace(CONFIG, batch_size=8)
+    split = Split("train", inputs, [0] * 96, [""] * 96)
+
+    def batch(epoch, index):
+        found = InkBatches(split, np.arange(96), config, PenFeatures("box", 0.1))
+        found.epoch = epoch
+        return found[index]
+
+    for one, other in zip(batch(3, 2), batch(3, 2), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert batch(3, 2)[1].tolist() != batch(4, 2)[1].tolist()

@@ -42,6 +42,8 @@ class Synthesiser:
         )
         if self.rate <= 0:
             raise UserError(f"espeak-ng cannot start: no voice data in {self.data}")
+        # It seeds itself with the time otherwise; breath and flutter are random.
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         self._pieces: list[np.ndarray] = []
         # Kept in an attribute: the library holds no reference of its own.
         self._callback = _Callback(self._collect)

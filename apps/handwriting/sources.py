@@ -111,7 +111,7 @@ def divide(
             "val": [r for i, r in enumerate(records) if not i % 7],
         }
     else:
-        held = set(writers[-max(1, 2 * len(writers) // 11) :])
+        held = set(writers[-max(1, round(2 * len(writers) / 11)) :])
     return {
         "train": [r for r in records if r.writer not in held],
         "val": [r for r in records if r.writer in held],

@@ -9,7 +9,7 @@ from apps.handwriting import known, tfds_ink
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """Words of one writer. The last two pages in eleven (13 to 15 of 15) validate."""
+    """Words of one writer. The last two pages in eleven validate: 13 to 15 of 15."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version."}

@@ -1,6 +1,7 @@
 """Splits by writer, composed lines, and batches of similar lengths."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def writers(records):
 
 
 @pytest.mark.parametrize(
-    ("count", "held"), [(30, [26, 27, 28, 29, 30]), (15, [14, 15]), (2, [2])]
+    ("count", "held"), [(30, [26, 27, 28, 29, 30]), (15, [13, 14, 15]), (2, [2])]
 )
 def test_last_writers_validate(count, held):
     found = sources.divide(by_writers(count), "x")
@@ -160,3 +161,12 @@ def test_batches_are_a_function_of_seed_epoch_and_index():
     for one, other in zip(batch(3, 2), batch(3, 2), strict=True):
         np.testing.assert_array_equal(one, other)
     assert batch(3, 2)[1].tolist() != batch(4, 2)[1].tolist()
+
+
+def test_iam_ondb_in_the_official_layout_follows_its_own_lists():
+    folder = Path(__file__).parents[2] / "datasets" / "iam_ondb" / "dummy_data"
+    found = sources.load(str(folder), ("train", "val"), CONFIG)
+    assert [r.text for r in found["train"]] == ["A MOVE to", "stop Mr."]
+    assert [(r.text, r.writer) for r in found["val"]] == [("by Trevor", "10103")]
+    with pytest.raises(UserError, match="has no test split"):
+        sources.load(str(folder), ("test",), CONFIG)

@@ -1,0 +1,125 @@
+"""Handwriting: what bucketing saves in training, and the time to read one word.
+
+    python benchmarks/handwriting.py                      # both
+    python benchmarks/handwriting.py --model MODEL.tflite --keras MODEL.keras
+
+Ratios are of medians of interleaved runs; absolute times are this machine's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import seqcore
+from apps.core.task import Data
+from apps.handwriting import models, writer
+from apps.handwriting.config import CONFIGS
+from apps.handwriting.task import make_task
+
+
+def interleaved(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
+    """Median seconds of each of `runs`, taken in turns; the first round is left out."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(rounds + 1):
+        for name, work in runs.items():
+            begin = time.perf_counter()
+            work()
+            if number:
+                times[name].append(time.perf_counter() - begin)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def bucketing(words: int, rounds: int) -> None:
+    """An epoch in length buckets against one padded to the longest word.
+
+    The points are not resampled here, so that every batch of the second kind is
+    as long as the longest word of all.
+    """
+    config = dataclasses.replace(
+        CONFIGS["words"], synthetic_size=words, resample=0.0, stride=2
+    )
+    data: Data = make_task(config).load(None, ("train",))
+    epochs: dict[str, Callable[[], None]] = {}
+    for name, buckets in (("buckets", config.buckets), ("padded to the longest", 1)):
+        task = make_task(dataclasses.replace(config, buckets=buckets))
+        model = task.build_model(data)
+        task.compile(model, keras.optimizers.AdamW(1e-3))
+        batches = task.training_batches(data.splits["train"])
+
+        def epoch(model=model, batches=batches) -> None:
+            model.fit(batches, epochs=1, verbose=0, shuffle=False)
+
+        epochs[name] = epoch
+    seconds = interleaved(epochs, rounds)
+    lengths = [len(points) for points in data.splits["train"].inputs]
+    print(
+        f"{words} words of {min(lengths)} to {max(lengths)} points, "
+        f"{np.mean(lengths):.0f} on average"
+    )
+    for name, value in seconds.items():
+        print(f"  {name:24s} {words / value:8.0f} words a second")
+    ratio = seconds["padded to the longest"] / seconds["buckets"]
+    print(f"  bucketing is {ratio:.2f} times as fast")
+
+
+def one_word() -> np.ndarray:
+    """A synthetic word of 100 points."""
+    rng = np.random.default_rng(0)
+    points = writer.write("word", writer.draw_hand(rng), rng).points()
+    at = np.linspace(0, len(points) - 1, 100).round().astype(int)
+    return points[at]
+
+
+def decoding(tflite: str | None, keras_file: str | None, rounds: int) -> None:
+    """Milliseconds to read 100 points: the .tflite on one thread against Keras."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    if keras_file:
+        model = keras.saving.load_model(keras_file, compile=False)
+    else:
+        model = models.transcriber(CONFIGS["words"], 36)
+    with tempfile.TemporaryDirectory() as folder:
+        if tflite is None:
+            tflite = f"{folder}/model.tflite"
+            seqcore.export_tflite(model, tflite, quantize="dynamic", verbose=False)
+        content = Path(tflite).read_bytes()
+    runner = Interpreter(model_content=content, num_threads=1).get_signature_runner()
+    points = one_word()[None]
+
+    def in_keras() -> None:
+        model.predict_on_batch(points)
+
+    def in_tflite() -> None:
+        runner(points=points)
+
+    seconds = interleaved({"Keras": in_keras, ".tflite": in_tflite}, rounds)
+    for name, value in seconds.items():
+        print(f"  {name:24s} {1000 * value:8.2f} ms for {points.shape[1]} points")
+    print(f"  the file is {seconds['Keras'] / seconds['.tflite']:.1f} times as fast")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--words", type=int, default=960)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--model", help="a transcriber's .tflite file")
+    parser.add_argument("--keras", help="the same model's .keras file")
+    parser.add_argument("--only", choices=("bucketing", "decoding"))
+    arguments = parser.parse_args()
+    if arguments.only != "decoding":
+        bucketing(arguments.words, arguments.rounds)
+    if arguments.only != "bucketing":
+        decoding(arguments.model, arguments.keras, 20 * arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""The readers on the published collections, where a copy is at hand."""
+
+import pytest
+
+from apps.handwriting import readers, sources
+
+pytestmark = pytest.mark.data
+
+
+def folder(real_data, name):
+    path = real_data / "ink" / name
+    if not path.exists():
+        pytest.skip(f"no {name} in {real_data}")
+    return path
+
+
+def test_pendigits(real_data):
+    records, bad = readers.collect(folder(real_data, "pendigits") / "pendigits-train")
+    assert (len(records), bad) == (7494, [])
+    split = sources.divide(records, "pendigits")
+    assert sorted({int(r.writer) for r in split["val"]}) == [26, 27, 28, 29, 30]
+    assert len(split["val"]) == 1248
+    assert {r.text for r in records} == set("0123456789")
+
+
+def test_gw_online(real_data):
+    archive = folder(real_data, "gw_online") / "pages_1_to_15.zip"
+    records, bad = readers.collect(archive)
+    assert (len(records), bad) == (3696, [])
+    texts = {r.source.rpartition("/")[2]: r.text for r in records}
+    # The two files without a transcript are named after it.
+    assert all(text in name for name, text in texts.items())
+    split = sources.divide(records, str(archive))
+    assert len({r.writer for r in split["val"]}) == 3
+
+
+def test_omniglot(real_data):
+    archive = folder(real_data, "omniglot") / "strokes_background_small1.zip"
+    records, bad = readers.collect(archive)
+    assert (len(records), bad) == (2720, [])
+    letters = [r for r in records if len(r.text) == 1]
+    assert len(letters) == 26 * 20
+    assert len({r.writer for r in records}) == 20
+
+
+def test_iam_ondb_sample(real_data):
+    records, bad = readers.collect(folder(real_data, "iam_ondb_sample"))
+    assert bad == []
+    assert [r.text for r in records] == [
+        "They should ask themselves this",
+        "question : Good will man . An",
+        "experiment in courtesy is",
+        "launched by the electricity Board .",
+        "The Board is laying a cable",
+        "along a seven-mile route in",
+        "Surrey .",
+    ]
+    assert all(400 < len(r.ink) < 1500 or len(r.text) < 9 for r in records)
+
+
+def test_iam_ondb_sample_trains_with_one_command(real_data, tmp_path):
+    from tests.handwriting.test_cli import train
+
+    assert train(tmp_path / "run", "--data", folder(real_data, "iam_ondb_sample")) == 0
+    assert (tmp_path / "run" / "model.tflite").exists()

@@ -191,9 +191,7 @@ class WordHash(keras.layers.Layer):
         max_words: Words kept of a text, its end included.
     """
 
-    def __init__(
-        self, word_buckets: int, ngram_buckets: int, max_words: int, **kwargs
-    ):
+    def __init__(self, word_buckets: int, ngram_buckets: int, max_words: int, **kwargs):
         super().__init__(**kwargs)
         for name, value in (
             ("word_buckets", word_buckets),

@@ -51,9 +51,7 @@ def language_corpus() -> Corpus:
             owners.setdefault(text, set()).add(language)
     rows = []
     for language, found in sentences.items():
-        own = [
-            (text, row) for text, row in found.items() if len(owners[text]) == 1
-        ]
+        own = [(text, row) for text, row in found.items() if len(owners[text]) == 1]
         if len(own) >= FEWEST:
             step = max(len(own) / MOST, 1.0)
             kept = [own[int(i * step)][1] for i in range(min(len(own), MOST))]

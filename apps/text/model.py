@@ -12,17 +12,22 @@ if TYPE_CHECKING:
     from apps.text.config import TextConfig
 
 
-import os
-GAIN = float(os.environ.get("GAIN", 10)); INIT=float(os.environ.get("INIT", 0.01))
+GAIN = 3.3
+"""Scale of the word vectors. Adam moves every weight by steps of like size: the
+table starts near zero, where words that were hardly seen stay, and its vectors
+are scaled up, so that those of frequent words still move fast."""
+INITIAL = 0.01
 
 
 @keras.saving.register_keras_serializable("seqcore.text")
 class WordEmbedding(keras.layers.Layer):
-    """A vector a word: the mean of the vectors of the word and of its n-grams.
+    """A vector a word: that of the word, of its pair, and the mean of its n-grams'.
 
-    As in fastText (Bojanowski et al. 2017, arXiv:1607.04606). Padded words,
-    whose slots are all 0, give zeros and are masked; a batch of one text has no
-    padding and so no mask, which spares an exported file the masking.
+    Words, pairs of words and character n-grams are the features of fastText
+    (Joulin et al. 2016, arXiv:1607.01759; Bojanowski et al. 2017,
+    arXiv:1607.04606); here they stay in their order. Padded words, whose slots
+    are all 0, give zeros and are masked; a batch of one text has no padding and
+    so no mask, which spares an exported file the masking.
 
     Args:
         buckets: Number of vectors in the table; bucket numbers go from 1 to this.
@@ -39,12 +44,14 @@ class WordEmbedding(keras.layers.Layer):
         self.table = self.add_weight(
             name="table",
             shape=(self.buckets + 1, self.units),
-            initializer=keras.initializers.RandomUniform(-INIT, INIT),
+            initializer=keras.initializers.RandomUniform(-INITIAL, INITIAL),
         )
 
     def call(self, ids):
         used = ops.cast(ids > 0, self.compute_dtype)
-        share = GAIN * used / ops.maximum(ops.sum(used, axis=-1, keepdims=True), 1.0)
+        ngrams = used[..., 2:]
+        ngrams = ngrams / ops.maximum(ops.sum(ngrams, axis=-1, keepdims=True), 1.0)
+        share = ops.concatenate([used[..., :2], ngrams], axis=-1) * GAIN
         vectors = ops.take(self.table, ids, axis=0)
         return ops.sum(vectors * share[..., None], axis=-2)
 

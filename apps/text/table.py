@@ -10,7 +10,15 @@ from pathlib import Path
 
 from apps.core.errors import UserError
 
-TEXT_COLUMNS = ("text", "sentence", "message", "utterance", "query", "question", "content")
+TEXT_COLUMNS = (
+    "text",
+    "sentence",
+    "message",
+    "utterance",
+    "query",
+    "question",
+    "content",
+)
 LABEL_COLUMNS = ("label", "category", "class", "intent", "topic", "sentiment", "target")
 LONGEST_TEXT = 1_000_000
 """Bytes of one text; a longer one is a mistake in the file, not a message."""

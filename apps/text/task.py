@@ -108,6 +108,12 @@ class TextTask(Task[TextConfig]):
         """The classifier: hashing has no weights, and batches bring it done."""
         return model.get_layer("classifier")
 
+    def compile(self, model: keras.Model, optimizer: keras.Optimizer) -> None:
+        super().compile(model, optimizer)
+        # XLA saves a quarter of a step here and takes many seconds to compile
+        # each bucket length: more than a training on short texts ever saves.
+        model.jit_compile = False
+
     def training_batches(self, split: Split) -> Batches:
         config = self.config
         hashing = models.word_hash(config)
@@ -135,9 +141,7 @@ class TextTask(Task[TextConfig]):
 
     def read(self, path: str) -> list[tuple[str, np.ndarray]]:
         try:
-            data = (
-                sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-            )
+            data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
         except OSError as error:
             raise UserError(f"{path}: cannot be read: {error.strerror}") from error
         found = []

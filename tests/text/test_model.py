@@ -52,13 +52,13 @@ def test_saved_and_loaded(tmp_path):
     assert again.get_layer("words").get_config()["max_words"] == SMALL.max_words
 
 
-def test_word_embedding_is_the_scaled_mean_of_its_parts():
+def test_word_embedding_adds_word_pair_and_mean_of_ngrams():
     layer = models.WordEmbedding(4, 2)
-    layer.build((None, None, 3))
+    layer.build((None, None, 4))
     table = np.array([[9, 9], [1, 2], [3, 4], [5, 6], [7, 8]], "float32")
     layer.table.assign(table)
-    ids = np.array([[[1, 3, 0], [0, 0, 0]], [[2, 0, 0], [4, 4, 4]]])
-    expected = models.GAIN * np.array([[[3, 4], [0, 0]], [[3, 4], [7, 8]]])
+    ids = np.array([[[1, 2, 3, 4], [0, 0, 0, 0]], [[2, 0, 0, 0], [4, 0, 1, 0]]])
+    expected = models.GAIN * np.array([[[10, 13], [0, 0]], [[3, 4], [8, 10]]])
     np.testing.assert_allclose(layer(ids), expected, rtol=1e-6)
     np.testing.assert_array_equal(layer.compute_mask(ids), [[1, 0], [1, 1]])
     assert layer.compute_mask(ids[:1]) is None
@@ -71,9 +71,7 @@ def test_pooling_leaves_padding_out():
     np.testing.assert_allclose(layer(x, mask=mask), [[3, -5, 2, -6]])
 
 
-@pytest.mark.parametrize(
-    ("name", "quantize"), [("lstm", "none"), ("clstm", "dynamic")]
-)
+@pytest.mark.parametrize(("name", "quantize"), [("lstm", "none"), ("clstm", "dynamic")])
 def test_exported_file_takes_raw_bytes_of_any_length(name, quantize, tmp_path):
     """Builtin operators only, and what Keras says, on a plain LiteRT runtime."""
     import seqcore

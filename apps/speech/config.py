@@ -14,6 +14,16 @@ MODELS: Mapping[str, str] = {
 }
 
 
+_RANGES = {
+    "shift_ms": 500,
+    "gain_db": 60,
+    "time_masks": 10,
+    "time_mask_frames": 49,
+    "band_masks": 10,
+    "band_mask_bands": 40,
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class SpeechConfig(TrainingConfig):
     """Settings of a run of the speech application."""
@@ -81,6 +91,9 @@ class SpeechConfig(TrainingConfig):
         for name in ("bands", "filters", "units", "takes"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}={getattr(self, name)}: must be at least 1")
+        for name, most in _RANGES.items():
+            if not 0 <= getattr(self, name) <= most:
+                raise UserError(f"{name}={getattr(self, name)}: must be in [0, {most}]")
         if self.snr_low_db > self.snr_high_db:
             raise UserError(
                 f"snr_low_db={self.snr_low_db}: must not exceed "

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from apps.core.batches import Batches
+from apps.core.errors import UserError
 from apps.core.task import Data, Split, Task
 from apps.speech import models, protocol, sources
 from apps.speech.audio import SAMPLE_RATE, loudest_stretch, read_audio
@@ -16,6 +17,8 @@ from apps.speech.clips import CLIP_SAMPLES, SILENCE, UNKNOWN, Audio, Clip, Recor
 from apps.speech.config import SpeechConfig
 from apps.speech.noise import Background
 from apps.speech.protocol import Classes
+
+_SPECIAL = (UNKNOWN, SILENCE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +85,7 @@ class SpeechTask(Task[SpeechConfig]):
 
         keywords = self.config.keywords()
         if labels is not None:
-            keywords = tuple(x for x in labels if x not in (UNKNOWN, SILENCE))
+            keywords = tuple(x for x in labels if x not in _SPECIAL)
         config = self.config
         return speak(
             keywords, config.language, config.takes, config.seed, tuple(splits)
@@ -100,14 +103,19 @@ class SpeechTask(Task[SpeechConfig]):
         if name == "train":
             protocol.check_complete(clips, classes.labels, recordings.where)
             clips = [clip for clip in clips if self._is_wanted(clip, classes)]
-            keywords = sum(clip.word not in (SILENCE, UNKNOWN) for clip in clips
-                           if clip.word in classes.labels)  # fmt: skip
+            known = set(classes.labels) - set(_SPECIAL)
+            keywords = sum(clip.word in known for clip in clips)
             own = sum(clip.word == SILENCE for clip in clips)
             wanted = protocol.share_of(keywords, self.config.silence_share)
             silences = max(0, wanted - own) if SILENCE in classes.labels else 0
         else:
             clips, silences = protocol.draw_for_evaluation(
                 clips, classes.labels, self.config, name
+            )
+        if not clips and not silences:
+            raise UserError(
+                f"{recordings.where}: the {name} split has no clip of a keyword "
+                f"({', '.join(x for x in classes.labels if x not in _SPECIAL)})"
             )
         audio = Audio.read(clips)
         made = protocol.silence_clips(silences, background, name)
@@ -147,9 +155,9 @@ class SpeechTask(Task[SpeechConfig]):
         labels = np.asarray(split.targets)
         unknown = split.classes.labels.index(UNKNOWN)
         others = int((labels == unknown).sum())
-        known = set(split.classes.labels) - {UNKNOWN, SILENCE}
+        known = set(split.classes.labels) - set(_SPECIAL)
         keywords = sum(word in known for word in split.words)
-        weight = self.config.unknown_share * keywords / others
+        weight = self.config.unknown_share * keywords / max(others, 1)
         return [weight if group == unknown else 1.0 for group in split.classes.groups]
 
     def compile(self, model: keras.Model, optimizer: keras.Optimizer) -> None:

@@ -130,6 +130,7 @@ def test_colours_of_noise(exponent, slope):
         ({"unknown_share": 1.5}, r"must be in \[0, 1\]"),
         ({"speed": 0.9}, r"must be in \[0, 0.5\]"),
         ({"units": 0}, "must be at least 1"),
+        ({"shift_ms": -1.0}, r"must be in \[0, 500\]"),
         ({"snr_low_db": 40.0}, "must not exceed"),
     ],
 )

@@ -138,6 +138,17 @@ def test_a_word_unknown_to_a_model_without_that_class(run, data, fails, tmp_path
     assert "the model has no label 'mid', and no class for unknown words" in line
 
 
+def test_a_split_without_a_keyword(run, fails, tmp_path):
+    """The word is known, but not in the split asked for."""
+    clip = tone(440)
+    rows = {"train": "high", "val": "other"}
+    for split, word in rows.items():
+        soundfile.write(tmp_path / f"{word}.wav", clip, RATE)
+        (tmp_path / f"{split}.csv").write_text(f"file,class\n{word}.wav,{word}\n")
+    line = fails("evaluate", run / "model.tflite", "--data", tmp_path)
+    assert "the val split has no clip of a keyword (high, low)" in line
+
+
 def test_training_data(data):
     task = SpeechTask(SpeechConfig(words="high,low"))
     loaded = task.load(str(data), ("train", "val"))

@@ -43,6 +43,9 @@ class HandwritingConfig(TrainingConfig):
     dropout: float = 0.2
     augment: float = 1.0
     """Size of the distortions while training, as a factor; 0: none."""
+    reorder: float = 0.02
+    """Chance that an ink of training has strokes exchanged or drawn backwards:
+    people differ in how they draw a symbol, less in how they write a word."""
     buckets: int = 6
     """Lengths that training batches are padded to; 1 pads all to the longest."""
     decoder: str = "greedy"
@@ -70,6 +73,8 @@ class HandwritingConfig(TrainingConfig):
                      "layers", "buckets", "beam", "lm_order"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise UserError(f"{name}={getattr(self, name)}: must be at least 1")
+        if not 0 <= self.reorder <= 1:
+            raise UserError(f"reorder={self.reorder}: must be in [0, 1]")
         for name in ("resample", "augment"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UserError(f"{name}={getattr(self, name)}: must not be negative")
@@ -112,9 +117,9 @@ CONFIGS = {
     "digits": HandwritingConfig(
         summary="classify single symbols, such as pendigits",
         model="classify",
-        epochs=30,
-        batch_size=64,
-        learning_rate=4e-3,
+        epochs=22,
+        batch_size=128,
+        learning_rate=6e-3,
         keep="last",
         resample=0.08,
         filters=48,
@@ -122,7 +127,8 @@ CONFIGS = {
         layers=1,
         dropout=0.3,
         label_smoothing=0.05,
-        weight_averaging=0.995,
+        weight_averaging=0.98,
+        reorder=0.4,
     ),
     "lines": HandwritingConfig(
         summary="transcribe real ink: GW-online, IAM-OnDB, JSON Lines",

@@ -31,7 +31,7 @@ class Ranges:
     """Largest share of the points inside strokes that is left out: a slower
     digitiser or a faster pen."""
     reorder: float = 0.02
-    """Chance that a writing has a stroke moved or written backwards."""
+    """Chance that a writing has strokes moved or written backwards."""
 
     def scaled(self, amount: float) -> Ranges:
         """All ranges times `amount`; 0 distorts nothing.
@@ -43,6 +43,7 @@ class Ranges:
             raise ValueError(f"amount={amount}: must not be negative")
         values = {k: v * amount for k, v in dataclasses.asdict(self).items()}
         values["drop"] = min(values["drop"], 0.6)
+        values["reorder"] = self.reorder if amount else 0.0  # a chance, no size
         return Ranges(**values)
 
 
@@ -102,10 +103,16 @@ def drop_points(
 
 
 def reorder(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Writes one stroke backwards, or exchanges two neighbouring strokes."""
+    """The same figure drawn in another way.
+
+    Half of the time all of it backwards; else one stroke backwards, or two
+    neighbouring strokes exchanged.
+    """
     strokes = split_strokes(points)
     chosen = int(rng.integers(len(strokes)))
-    if len(strokes) > 1 and rng.random() < 0.5:
+    if rng.random() < 0.5:
+        strokes = [backwards(stroke) for stroke in strokes[::-1]]
+    elif len(strokes) > 1 and rng.random() < 0.5:
         other = chosen - 1 if chosen else 1
         strokes[chosen], strokes[other] = strokes[other], strokes[chosen]
     else:

@@ -240,7 +240,7 @@ class LSTMCell(RecurrentCell):
                 if noise is not None:
                     keep_old = noise[:, start : start + n.shape[-1]]
                     start += n.shape[-1]
-                n = n + keep_old * (o - n)
+                n = keep_old * o + (1 - keep_old) * n
             mixed.append(n)
         return mixed
 

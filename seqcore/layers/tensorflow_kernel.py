@@ -120,7 +120,10 @@ def _lstm_forward(p, kernel, h0, c0, mask, steps, *, sequences, keep):
         if carried:
             y = y_before = tf.where(m, y, y_before)
         i, f, g, o = tf.split(y, 4, axis=-1)
-        c = _where(m, 0.5 * ((f + 1) * c + (i + 1) * g), c)
+        # Without a mask the condition is always true. It keeps XLA from computing
+        # c anew inside each of its three uses, which would make nine kernels.
+        runs = t < steps if m is None else m
+        c = tf.where(runs, 0.5 * ((f + 1) * c + (i + 1) * g), c)
         h = _where(m, 0.5 * (o + 1) * tf.tanh(c), h)
         if keep:
             buffers = (buffers[0].write(t + 1, c), buffers[1].write(t, y))

@@ -70,9 +70,15 @@ def outputs_and_gradients(layer, x, mask, states, how, training):
     )(*args)
 
 
-@pytest.mark.parametrize("how", ["graph", "dynamic", "jit"])
-@pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(
+    "how, masked, training",
+    [
+        ("graph", False, True),
+        ("graph", True, True),
+        ("dynamic", True, False),
+        ("jit", True, True),
+    ],
+)
 @pytest.mark.parametrize("kind", ["lstm", "rnn"])
 def test_equals_keras_with_gradients(kind, masked, training, how):
     rng = np.random.default_rng(1)

@@ -1,0 +1,136 @@
+"""The hand-written gradients against automatic differentiation, on random cases.
+
+The kernels run operation by operation here, not compiled, which would take seconds
+a case; that the compiled ones agree is test_kernel.py's business.
+"""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import seqcore
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("TensorFlow's kernel", allow_module_level=True)
+
+import tensorflow as tf
+
+from seqcore.layers import tensorflow_kernel as kernel
+
+
+@pytest.fixture
+def interpreted(monkeypatch):
+    monkeypatch.setattr(
+        kernel, "_compiled", lambda fn, **flags: lambda *a: fn(*a, **flags)
+    )
+
+
+def random(rng, *shape):
+    return tf.constant(rng.normal(size=shape).astype("float32"))
+
+
+def close(got, want):
+    for g, w in zip(got, want, strict=True):
+        scale = max(1.0, float(tf.reduce_max(tf.abs(w))))
+        np.testing.assert_allclose(g, w, rtol=1e-5, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "tanh", "sigmoid", "relu", "linear"])
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    data=st.data(),
+    batch=st.integers(1, 4),
+    time=st.integers(1, 6),
+    units=st.integers(1, 5),
+    sequences=st.booleans(),
+    training=st.booleans(),
+)
+def test_gradient_equals_autodiff(
+    interpreted, kind, data, batch, time, units, sequences, training
+):
+    seed = data.draw(st.integers(0, 2**16))
+    masked = data.draw(st.booleans())
+    tail = data.draw(st.integers(0, 2))  # buffer rows beyond the steps to run
+    rng = np.random.default_rng(seed)
+    lstm = kind == "lstm"
+    p = random(rng, time + tail, batch, units * (4 if lstm else 1))
+    matrix = random(rng, units, p.shape[-1]) * 0.5
+    states = [random(rng, batch, units) for _ in range(2 if lstm else 1)]
+    mask = None
+    if masked:
+        mask = tf.constant(rng.random((time + tail, batch, 1)) > 0.4)
+    upstream = [random(rng, time, batch, units), *(random(rng, batch, units),) * 2]
+
+    def by_kernel(p, matrix, *states):
+        flags = {"sequences": sequences, "training": training}
+        if not lstm:
+            flags["activation"] = kind
+        run = kernel.lstm if lstm else kernel.rnn
+        hs, *final = run(p, matrix, *states, mask, time, **flags)
+        return None if hs is None else hs[:time], *final
+
+    def by_steps(p, matrix, *states):
+        if lstm:
+            cell = seqcore.LSTMCell(units)
+        else:
+            cell = seqcore.RNNCell(units, activation=kind)
+        cell.recurrent_kernel = matrix
+        states, hs = list(states), []
+        for t in range(time):
+            new, _ = cell.step(p[t], states)
+            if masked:
+                new = [
+                    tf.where(mask[t], n, o) for n, o in zip(new, states, strict=True)
+                ]
+            states = new
+            hs.append(states[0])
+        return tf.stack(hs) if sequences else None, *states
+
+    results = []
+    for run in (by_kernel, by_steps):
+        inputs = [p, matrix, *states]
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            out = run(*inputs)
+            loss = tf.add_n(
+                [
+                    tf.reduce_sum(o * u)
+                    for o, u in zip(out, upstream, strict=False)
+                    if o is not None
+                ]
+            )
+        results.append((out, tape.gradient(loss, inputs)))
+    (out, grads), (want_out, want_grads) = results
+    close([o for o in out if o is not None], [o for o in want_out if o is not None])
+    close(grads, want_grads)
+
+
+def test_second_order_is_refused_by_the_kernel_and_right_without():
+    x = np.random.default_rng(0).normal(size=(2, 3, 2)).astype("float32")
+
+    def second(layer, x):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                y = tf.reduce_sum(layer(x) ** 2)
+            first = tf.reduce_sum(inner.gradient(y, x) ** 2)
+        return outer.gradient(first, x)
+
+    layer = seqcore.LSTM(3)
+    layer.build(x.shape)
+    with pytest.raises(NotImplementedError, match="unroll=True"):
+        tf.function(second)(layer, tf.constant(x))
+    unrolled = seqcore.LSTM(3, unroll=True)
+    unrolled.build(x.shape)
+    unrolled.set_weights(layer.get_weights())
+    want = second(layer, tf.constant(x))
+    got = tf.function(second)(unrolled, tf.constant(x))
+    assert float(tf.reduce_max(tf.abs(want))) > 1e-3
+    np.testing.assert_allclose(got, want, atol=1e-6)

@@ -1,0 +1,221 @@
+"""What a user of keras.layers.LSTM and SimpleRNN relies on, under every backend."""
+
+import keras
+import numpy as np
+import pytest
+
+import seqcore
+
+PAIRS = [(seqcore.LSTM, keras.layers.LSTM), (seqcore.RNN, keras.layers.SimpleRNN)]
+CELLS = [
+    (seqcore.LSTMCell, keras.layers.LSTMCell),
+    (seqcore.RNNCell, keras.layers.SimpleRNNCell),
+]
+
+
+def sample(batch=4, time=6, features=3):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(batch, time, features)).astype("float32")
+    mask = rng.random((batch, time)) > 0.3
+    mask[0], mask[1], mask[2, :2] = True, False, False
+    return x, mask
+
+
+def same(a, b, atol=1e-6):
+    a, b = keras.tree.flatten(a), keras.tree.flatten(b)
+    assert len(a) == len(b)
+    for p, q in zip(a, b, strict=True):
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(p), keras.ops.convert_to_numpy(q), atol=atol
+        )
+
+
+@pytest.mark.parametrize("ours, theirs", PAIRS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"return_sequences": True, "return_state": True},
+        {"return_sequences": True, "zero_output_for_mask": True},
+        {"go_backwards": True, "return_sequences": True},
+        {"unroll": True, "return_state": True, "use_bias": False},
+        {"activation": "relu", "bias_initializer": "ones"},
+    ],
+    ids=lambda o: "+".join(o),
+)
+def test_equals_keras(ours, theirs, options):
+    x, mask = sample()
+    a, b = ours(5, **options), theirs(5, **options)
+    b.build(x.shape)
+    a.build(x.shape)
+    assert [(w.name, w.shape) for w in a.weights] == [
+        (w.name, w.shape) for w in b.weights
+    ]
+    a.set_weights(b.get_weights())
+    for m in (None, mask):
+        same(a(x, mask=m), b(x, mask=m))
+    if not options.get("go_backwards"):
+        a, b = keras.layers.Bidirectional(a), keras.layers.Bidirectional(b)
+        a.build(x.shape)
+        b.build(x.shape)
+        a.set_weights(b.get_weights())
+        same(a(x, mask=mask), b(x, mask=mask))
+
+
+@pytest.mark.parametrize("ours, theirs", PAIRS)
+def test_initial_weights_are_keras_weights(ours, theirs):
+    options = {"kernel_initializer": keras.initializers.GlorotUniform(7)}
+    options["recurrent_initializer"] = keras.initializers.Orthogonal(8)
+    a, b = ours(5, **options), theirs(5, **options)
+    a.build((None, None, 3))
+    b.build((None, None, 3))
+    same(a.get_weights(), b.get_weights(), atol=0)
+
+
+@pytest.mark.parametrize("ours, theirs", PAIRS)
+@pytest.mark.parametrize("rates", [(0.4, 0.0), (0.0, 0.4), (0.3, 0.3)])
+def test_dropout_draws_as_keras_does(ours, theirs, rates):
+    x, _ = sample()
+    options = {"dropout": rates[0], "recurrent_dropout": rates[1], "seed": 5}
+    a, b = ours(5, **options), theirs(5, **options)
+    a.build(x.shape)
+    b.build(x.shape)
+    a.set_weights(b.get_weights())
+    same(a(x, training=True), b(x, training=True))
+    same(a(x), b(x))
+
+
+@pytest.mark.parametrize("ours, theirs", CELLS)
+def test_cells_in_keras_wrappers(ours, theirs):
+    x, mask = sample()
+    for build in (lambda c: c(4), lambda c: [c(4), c(3)]):
+        a = keras.layers.RNN(build(ours), return_sequences=True)
+        b = keras.layers.RNN(build(theirs), return_sequences=True)
+        a.build(x.shape)
+        b.build(x.shape)
+        a.set_weights(b.get_weights())
+        same(a(x, mask=mask), b(x, mask=mask))
+
+
+@pytest.mark.parametrize("ours, theirs", PAIRS)
+def test_stateful_and_initial_state(ours, theirs):
+    x, _ = sample()
+    a, b = ours(5, stateful=True), theirs(5, stateful=True)
+    a.build(x.shape)
+    b.build(x.shape)
+    a.set_weights(b.get_weights())
+    first = a(x)
+    same(first, b(x))
+    same(a(x), b(x))
+    a.reset_state()
+    same(a(x), first)
+
+
+@pytest.mark.parametrize("ours, theirs", PAIRS)
+def test_configuration_goes_both_ways_and_saves(ours, theirs, tmp_path):
+    options = {
+        "units": 4,
+        "kernel_regularizer": "l2",
+        "recurrent_constraint": "unit_norm",
+        "dropout": 0.1,
+        "return_sequences": True,
+    }
+    a = ours.from_config(theirs(**options).get_config())
+    assert a.get_config()["kernel_regularizer"]["class_name"] == "L2"
+    assert ours.from_config(a.get_config()).get_config() == a.get_config()
+    x, _ = sample()
+    model = keras.Sequential([keras.Input((None, 3)), a])
+    model.save(tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    assert type(loaded.layers[0]) is ours
+    same(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_weight_files_are_interchangeable_with_keras(tmp_path):
+    x, _ = sample()
+
+    def model(layer):
+        return keras.Sequential(
+            [keras.Input((None, 3)), keras.layers.Bidirectional(layer(4))]
+        )
+
+    a, b = model(seqcore.LSTM), model(keras.layers.LSTM)
+    b.save_weights(tmp_path / "theirs.weights.h5")
+    a.load_weights(tmp_path / "theirs.weights.h5")
+    same(a.predict(x, verbose=0), b.predict(x, verbose=0))
+    a.set_weights([2 * w for w in a.get_weights()])
+    a.save_weights(tmp_path / "ours.weights.h5")
+    b.load_weights(tmp_path / "ours.weights.h5")
+    same(a.predict(x, verbose=0), b.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("ours, theirs", PAIRS)
+def test_follows_keras_loss_for_100_steps(ours, theirs):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(320, 8, 3)).astype("float32")
+    y = x[:, :, 0].sum(1, keepdims=True)
+    curves = []
+    weights = None
+    for layer in (ours, theirs):
+        keras.utils.set_random_seed(3)
+        model = keras.Sequential([keras.Input((8, 3)), layer(6), keras.layers.Dense(1)])
+        weights = weights or model.get_weights()
+        model.set_weights(weights)
+        model.compile(keras.optimizers.Adam(0.01), "mse")
+        history = model.fit(x, y, batch_size=32, epochs=10, shuffle=False, verbose=0)
+        curves.append(history.history["loss"])
+    np.testing.assert_allclose(*curves, rtol=1e-3)
+    assert curves[0][-1] < 0.7 * curves[0][0]
+
+
+def test_mixed_precision():
+    x, mask = sample()
+    for ours, theirs in PAIRS:
+        a = ours(5, dtype="mixed_bfloat16", return_sequences=True)
+        b = theirs(5, return_sequences=True)
+        b.build(x.shape)
+        a.build(x.shape)
+        a.set_weights(b.get_weights())
+        out = a(x, mask=mask)
+        assert keras.backend.standardize_dtype(out.dtype) == "bfloat16"
+        same(keras.ops.cast(out, "float32"), b(x, mask=mask), atol=0.05)
+        model = keras.Sequential([keras.Input((None, 3)), a])
+        assert model.predict(x, verbose=0).dtype.itemsize == 2
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: seqcore.LSTM(0), "`units`.*got 0"),
+        (lambda: seqcore.RNNCell(-3), "`units`.*got -3"),
+        (lambda: seqcore.LSTM(2.5), "`units`.*got 2.5"),
+        (lambda: seqcore.LSTM(2, dropout=1.5), "`dropout`.*got 1.5"),
+        (lambda: seqcore.LSTM(2, zoneout_cell=-0.1), "`zoneout_cell`.*got -0.1"),
+        (lambda: seqcore.LSTM(2, cell_clip=0), "`cell_clip`.*got 0"),
+        (lambda: seqcore.LSTM(2, projection_units=0), "`projection_units`.*got 0"),
+        (lambda: seqcore.RNN(2, output_units="x"), "`output_units`.*got 'x'"),
+        (lambda: seqcore.LSTM(2, implementation=3), "`implementation`.*got 3"),
+        (lambda: seqcore.LSTM(2, use_cudnn="yes"), "`use_cudnn`.*got 'yes'"),
+        (lambda: seqcore.LSTM(2, use_cudnn=True)(np.zeros((1, 2, 3))), "no cuDNN"),
+        (lambda: seqcore.LSTM(2)(np.zeros((4, 3))), "expected ndim=3"),
+        (
+            lambda: seqcore.LSTM(2)(
+                np.zeros((4, 3, 2)), initial_state=[np.zeros((4, 3))] * 2
+            ),
+            r"shape\(s\) \[\(4, 2\), \(4, 2\)\]. Received: \[\(4, 3\)",
+        ),
+        (
+            lambda: seqcore.LSTM(2)(
+                np.zeros((4, 3, 2)), initial_state=np.zeros((4, 2))
+            ),
+            r"takes 2 initial state",
+        ),
+        (
+            lambda: seqcore.RNN(2, stateful=True)(keras.Input((3, 2))),
+            "batch size must be static",
+        ),
+    ],
+)
+def test_errors_quote_the_value(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

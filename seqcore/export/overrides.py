@@ -56,9 +56,11 @@ def _per_step(layer: Any, function: Callable[..., Any]) -> Callable[..., Any]:
 
     def call(inputs, *_, **__):
         lead, inner = list(inputs.shape[:2]), list(inputs.shape[2:])
-        if len(inputs.shape) < 3 or None in inner or lead.count(None) > 1:
+        if len(inputs.shape) < 3 or None in inner:
             return type(layer).call(layer, inputs)
         outputs = function(tf.reshape(inputs, [-1, *inner]))
+        if lead.count(None) > 1:
+            lead = list(tf.unstack(tf.shape(inputs)[:2]))
         lead = [-1 if size is None else size for size in lead]
         return tf.reshape(outputs, [*lead, *outputs.shape[1:]])
 

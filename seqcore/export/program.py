@@ -64,6 +64,11 @@ def check_model(model: Any) -> None:
             "one with model.build(input_shape), before exporting it"
         )
     for layer in model._flatten_layers(include_self=False):
+        if not layer.built:
+            raise ExportError(
+                f"layer {layer.name!r} of model {model.name!r} is not built; call the "
+                "model on an input before exporting it"
+            )
         if isinstance(layer, RecurrentLayer):
             if layer.stateful:
                 raise ExportError(
@@ -119,6 +124,9 @@ def model_io(model: Any, shape: Any = None) -> ModelIO:
                 "functional model, keras.Model(inputs, model(inputs)), to name them"
             )
         names, shapes = ["input"], [tuple(nested)]
+        if shape is not None and not isinstance(shape, Mapping):
+            # What it was called with says nothing of the lengths it takes.
+            shapes = [tuple(shape)]
         dtypes, structure = [model.input_dtype], "input"
     wanted = _wanted_shapes(names, shapes, shape)
     return ModelIO(

@@ -46,9 +46,17 @@ class TFLiteRunner:
         runner = self._runners[signature]
         details = runner.get_input_details()
         arrays = {n: _quantise(inputs[n], details[n]) for n in details}
-        outputs = runner(**arrays)
+        try:
+            outputs = runner(**arrays)
+        except RuntimeError as error:
+            shapes = {name: array.shape for name, array in arrays.items()}
+            raise ExportError(f"LiteRT fails to run it on {shapes}: {error}") from None
         described = runner.get_output_details()
         return {n: _dequantise(outputs[n], described[n]) for n in outputs}
+
+    def reset(self) -> None:
+        """Forget the hidden state of fused operators; other files have none."""
+        self.interpreter.reset_all_variables()
 
     def close(self) -> None:
         """Free the interpreter and its memory."""

@@ -90,6 +90,7 @@ def check(
             refused = error
             continue
         got = runner(example)
+        runner.reset()
         if set(got) != set(want):
             raise ExportError(
                 f"the file's outputs are {sorted(got)}, not {sorted(want)}"

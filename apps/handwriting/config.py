@@ -20,6 +20,9 @@ class HandwritingConfig(TrainingConfig):
     """Hershey faces of the synthetic writer, by commas."""
     synthetic_size: int = 6000
     """Words the synthetic writer writes for training."""
+    letters: str = ""
+    """Single letters of real people (files or archives by commas): half of the
+    synthetic words of training are spelled with them."""
     compose: str = ""
     """Lengths, as in 3-8: lines of so many symbols of one writer side by side are
     made of single symbols, which become the characters to transcribe."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import numpy as np
 
 from apps.core.errors import UserError
 from apps.handwriting import known, readers
+from apps.handwriting.compose import Speller, compose, natural
 from apps.handwriting.config import HandwritingConfig
-from apps.handwriting.ink import beside
 from apps.handwriting.language import read_units
 from apps.handwriting.readers import Record, iam_ondb
 from apps.handwriting.words import WORDS, practice, split_words
@@ -96,7 +95,7 @@ def divide(
         return {name: chosen for name, chosen in named.items() if chosen}
     if val_writers == "all":
         return {"val": list(records)}
-    writers = sorted({r.writer for r in records if r.writer}, key=_natural)
+    writers = sorted({r.writer for r in records if r.writer}, key=natural)
     if val_writers:
         held = {w.strip() for w in val_writers.split(",")}
         unknown = sorted(held - set(writers))
@@ -118,12 +117,6 @@ def divide(
     }
 
 
-def _natural(name: str) -> list[tuple[int, int | str]]:
-    """Sorts "9" before "10"."""
-    parts = re.split(r"(\d+)", name)
-    return [(0, int(p)) if p.isdigit() else (1, p) for p in parts if p]
-
-
 def _labelled(records: Iterable[Record], config: HandwritingConfig) -> list[Record]:
     """Records with a label; one without is an error, or is left out."""
     kept = []
@@ -136,50 +129,6 @@ def _labelled(records: Iterable[Record], config: HandwritingConfig) -> list[Reco
                 "(--skip-bad leaves such records out and counts them)"
             )
     return kept
-
-
-def compose(
-    records: Sequence[Record],
-    lengths: tuple[int, int],
-    size: int,
-    seed: Sequence[int],
-) -> list[Record]:
-    """Lines of a writer's own symbols side by side, no separators.
-
-    Args:
-        records: Single symbols, with their labels of one character.
-        lengths: Fewest and most symbols of a line; uniform between them.
-        size: Lines to make.
-        seed: Of everything drawn.
-
-    Raises:
-        UserError: a label of more than one character.
-    """
-    by_writer: dict[str, list[Record]] = {}
-    for record in records:
-        if record.text is None or len(record.text) != 1:
-            raise UserError(
-                f"{record.source}: the label {record.text!r} is not one character: "
-                "lines are composed of single symbols only"
-            )
-        by_writer.setdefault(record.writer or "", []).append(record)
-    writers = sorted(by_writer, key=_natural)
-    heights = {}
-    for writer, own in by_writer.items():
-        boxes = np.array([r.ink.box() for r in own])
-        heights[writer] = float(np.median(boxes[:, 3] - boxes[:, 1]))
-    rng = np.random.default_rng(list(seed))
-    lines = []
-    for number in range(size):
-        writer = writers[number % len(writers)]
-        own = by_writer[writer]
-        count = int(rng.integers(lengths[0], lengths[1] + 1))
-        chosen = [own[i] for i in rng.integers(0, len(own), count)]
-        gaps = rng.uniform(0.05, 0.4, count - 1) * heights[writer]
-        ink = beside([r.ink for r in chosen], gaps.tolist())
-        text = "".join(str(r.text) for r in chosen)
-        lines.append(Record(ink, text, f"composed line {number + 1}", writer))
-    return lines
 
 
 def synthetic(split: str, config: HandwritingConfig) -> list[Record]:
@@ -205,6 +154,7 @@ def synthetic(split: str, config: HandwritingConfig) -> list[Record]:
     size = config.synthetic_size if split == "train" else 500
     rng = np.random.default_rng([config.seed, SPLITS.index(split), 2024])
     faces = [face.strip() for face in config.fonts.split(",")]
+    speller = _speller(config) if split == "train" else None
     records = []
     for number in range(size):
         if number % _WORDS_A_HAND[split] == 0:
@@ -214,8 +164,38 @@ def synthetic(split: str, config: HandwritingConfig) -> list[Record]:
         else:
             word = words[number % len(words)]
         place = f"synthetic {split} {number + 1} ({hand.face})"
-        records.append(Record(write(word, hand, rng), word, place))
+        if speller and rng.random() < 0.5 and set(word) <= speller.characters:
+            ink, place = speller.write(word, rng), f"spelled word {number + 1}"
+        else:
+            ink = write(word, hand, rng)
+        records.append(Record(ink, word, place))
     return records
+
+
+def _letters_about(config: HandwritingConfig) -> dict[str, str]:
+    """The same of the real letters that words were spelled with, if any were."""
+    if not config.letters:
+        return {}
+    sets = [known.by_path(path) for path in config.letters.split(",")]
+    named = [c for c in sets if c]
+    return {
+        "name": "synthetic ink in Hershey fonts, and words spelled with letters of "
+        + ", ".join(c.name for c in named),
+        "licence": "; ".join(f"{c.name}: {c.licence}" for c in named),
+        "citation": "; ".join(c.citation for c in named),
+        "limits": "no connected writing of a person was seen",
+    }
+
+
+def _speller(config: HandwritingConfig) -> Speller | None:
+    """The hands of the single letters that the settings name."""
+    if not config.letters:
+        return None
+    found: list[Record] = []
+    for path in config.letters.split(","):
+        records, _ = readers.collect(path.strip(), config.skip_bad)
+        found += records
+    return Speller(found)
 
 
 def describe(source: str | None, config: HandwritingConfig) -> dict[str, str]:
@@ -227,7 +207,7 @@ def describe(source: str | None, config: HandwritingConfig) -> dict[str, str]:
             "licence": "the fonts are in the public domain",
             "citation": "A. V. Hershey, Calligraphy for Computers, US NBS 1967",
             "limits": "trained on synthetic ink alone: plotter letters, no person's",
-        }
+        } | _letters_about(config)
     collection = known.by_path(source)
     name = collection.name if collection else Path(source).name or source
     if config.compose:

@@ -30,6 +30,7 @@ import numpy as np
 
 from apps.core.cli import main as command_line
 from apps.text import APP
+from apps.text.config import TextConfig
 from apps.text.sources import find
 from apps.text.splits import stratified_split
 from apps.text.table import Format
@@ -244,10 +245,10 @@ def buckets(arguments: argparse.Namespace) -> None:
     vocabulary = [f"w{i}" for i in range(5000)]
     texts = [encode(" ".join(rng.choice(vocabulary, n))) for n in lengths]
     targets = rng.integers(0, 4, len(texts)).tolist()
-    hashed = models.word_hash(APP.configs["lstm"]).many(texts)  # type: ignore[arg-type]
+    hashed = models.word_hash(TextConfig()).many(texts)
     runs = {}
     for count in (1, arguments.buckets):
-        config: Any = dataclasses.replace(APP.configs["lstm"], buckets=count)
+        config: Any = dataclasses.replace(TextConfig(), buckets=count)
         batches = WordBatches(hashed, targets, None, 4, config)
         model = models.build_classifier(config, 4)
         model.compile(make_optimizer(config, len(batches)), "categorical_crossentropy")

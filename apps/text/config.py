@@ -13,6 +13,12 @@ class TextConfig(TrainingConfig):
     """Settings of the text application; the fields of TrainingConfig come first."""
 
     model: str = "lstm"
+    # Large steps, but small ones for words hardly seen: see `epsilon`.
+    epochs: int = 8
+    learning_rate: float = 1.5e-2
+    epsilon: float = 1e-3
+    label_smoothing: float = 0.1
+    weight_averaging: float = 0.97
     # Text and table
     word_buckets: int = 8191
     """Vectors for whole words. A prime spreads the hashes best."""
@@ -24,12 +30,12 @@ class TextConfig(TrainingConfig):
     """Pre-trained vectors in the text format of word2vec, GloVe or fastText."""
     # Layers
     embedding: int = 64
-    units: int = 96
+    units: int = 48
     layers: int = 1
     # Regularisation
     dropout: float = 0.5
     """Of the features that the last layer reads."""
-    embedding_dropout: float = 0.2
+    embedding_dropout: float = 0.3
     """Of whole dimensions of the word vectors of a text."""
     word_dropout: float = 0.1
     """Share of the words left out of a training text, drawn anew every epoch."""

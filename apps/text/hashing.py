@@ -246,7 +246,7 @@ class WordHash(keras.layers.Layer):
         found: list[np.ndarray] = []
         for first in range(0, len(texts), _TEXTS_AT_ONCE):
             chunk = texts[first : first + _TEXTS_AT_ONCE]
-            parts = []
+            parts: list = []
             for text in chunk:
                 parts += [np.where(text == END, 0, text), [END]]
             ids, ends = _hash_many(

@@ -1,6 +1,7 @@
 """Validation splits and duplicates."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ def normalised(text: str) -> str:
 
 
 def stratified_split(
-    texts: Sequence[str], targets: Sequence[int], fraction: float, seed: int
+    texts: Sequence[str], targets: Sequence[Any], fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sets aside `fraction` of every class for validation.
 
@@ -20,7 +21,7 @@ def stratified_split(
 
     Args:
         texts: The texts.
-        targets: Class index of each.
+        targets: Class of each, its index or its name.
         fraction: Share to set aside, between 0 and 1.
         seed: Any integer: decides which.
 
@@ -31,7 +32,7 @@ def stratified_split(
     groups: dict[str, list[int]] = {}
     for index, text in enumerate(texts):
         groups.setdefault(normalised(text), []).append(index)
-    by_class: dict[int, list[list[int]]] = {}
+    by_class: dict[Any, list[list[int]]] = {}
     for group in groups.values():
         by_class.setdefault(targets[group[0]], []).append(group)
     validation: list[int] = []

@@ -160,7 +160,8 @@ def choose_column(
     asked = f"no column {wanted!r}" if wanted else f"no {setting.split('_')[0]} column"
     raise UserError(
         f"{path}: {asked} among {', '.join(map(repr, names)) or 'none'}: name it with "
-        f"--{setting.replace('_', '-')} NAME, or by number from 0 where there is no header row"
+        f"--{setting.replace('_', '-')} NAME, or by number from 0 where "
+        "there is no header row"
     )
 
 

@@ -61,7 +61,8 @@ class TextTask(Task[TextConfig]):
         name = source or "the default data"
         rows = corpus.splits
         if config.whole:
-            rows = {split: sum(rows.values(), []) for split in splits}
+            every = [row for part in rows.values() for row in part]
+            rows = dict.fromkeys(splits, every)
         elif "val" not in rows and "train" in rows:
             rows |= _set_aside(rows["train"], config)
         for split in splits:

@@ -168,9 +168,7 @@ def texts(lengths):
 def test_batches_depend_on_seed_epoch_and_index_alone():
     lengths = np.random.default_rng(0).geometric(0.1, 300)
     config = TextConfig(batch_size=16, word_dropout=0.3, slot_dropout=0.3, buckets=3)
-    made = [
-        WordBatches(texts(lengths), lengths % 3, None, 3, config) for _ in range(2)
-    ]
+    made = [WordBatches(texts(lengths), lengths % 3, None, 3, config) for _ in range(2)]
     made[1].epoch = 5
     made[1][3]
     made[1].epoch = 0

@@ -31,7 +31,7 @@ TEXTS = (
     "x" * 100 + " " + "y" * 70,
     "one\x01two\x00three",
     " ".join(f"w{i}" for i in range(80)),
-    "𝒳 𐐀 \U0010ffff",
+    "\U0001d4b3 \U00010400 \U0010ffff",
 )
 any_text = st.text(max_size=60) | st.text(
     st.characters(max_codepoint=0x2FFF), max_size=60

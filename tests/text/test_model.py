@@ -74,8 +74,9 @@ def test_pooling_leaves_padding_out():
 @pytest.mark.parametrize(("name", "quantize"), [("lstm", "none"), ("clstm", "dynamic")])
 def test_exported_file_takes_raw_bytes_of_any_length(name, quantize, tmp_path):
     """Builtin operators only, and what Keras says, on a plain LiteRT runtime."""
-    import seqcore
     from ai_edge_litert.interpreter import Interpreter
+
+    import seqcore
 
     model = build(name)
     path = tmp_path / "m.tflite"

@@ -9,6 +9,8 @@ from apps.text.sources import find
 from apps.text.splits import duplicates, stratified_split
 from apps.text.table import Format
 
+PLAIN = Format()
+
 
 def write(folder, name, content):
     path = folder / name
@@ -17,34 +19,34 @@ def write(folder, name, content):
     return path
 
 
-def pairs(source, form=Format(), split="train"):
+def pairs(source, form=PLAIN, split="train"):
     return [(row.text, row.label) for row in find(str(source), form).splits[split]]
 
 
-GOOD = [("hello, you", "greet"), ("günaydın", "greet"), ("bye", "part")]
+GOOD = [("hello, you", "greet"), ("grüezi", "greet"), ("bye", "part")]
 
 
 @pytest.mark.parametrize(
     ("name", "content", "form"),
     [
-        ("a.csv", 'text,label\n"hello, you",greet\ngünaydın,greet\nbye,part\n', {}),
-        ("a.csv", 'id,Label,Text\r\n1,greet,"hello, you"\r\n2,greet,günaydın\r\n'
+        ("a.csv", 'text,label\n"hello, you",greet\ngrüezi,greet\nbye,part\n', {}),
+        ("a.csv", 'id,Label,Text\r\n1,greet,"hello, you"\r\n2,greet,grüezi\r\n'
          "3,part,bye\r\n", {}),
-        ("a.csv", 'x,y\n"hello, you",greet\ngünaydın,greet\nbye,part\n',
+        ("a.csv", 'x,y\n"hello, you",greet\ngrüezi,greet\nbye,part\n',
          {"text_column": "x", "label_column": "y"}),
-        ("a.csv", 'greet,"hello, you"\ngreet,günaydın\npart,bye\n',
+        ("a.csv", 'greet,"hello, you"\ngreet,grüezi\npart,bye\n',
          {"text_column": "1", "label_column": "0"}),
-        ("a.tsv", "label\ttext\ngreet\thello, you\ngreet\tgünaydın\npart\tbye\n", {}),
+        ("a.tsv", "label\ttext\ngreet\thello, you\ngreet\tgrüezi\npart\tbye\n", {}),
         ("a.jsonl", '{"text": "hello, you", "intent": "greet"}\n\n'
-         '{"text": "günaydın", "intent": "greet"}\n{"text":"bye","intent":"part"}\n',
+         '{"text": "grüezi", "intent": "greet"}\n{"text":"bye","intent":"part"}\n',
          {}),
-        ("a.txt", "__label__greet hello, you\n__label__greet günaydın\n"
+        ("a.txt", "__label__greet hello, you\n__label__greet grüezi\n"
          "__label__part bye\n", {}),
-        ("a.csv", "\ufefftext,label\n\"hello, you\",greet\ngünaydın,greet\nbye,part",
+        ("a.csv", "\ufefftext,label\n\"hello, you\",greet\ngrüezi,greet\nbye,part",
          {}),
-        ("a.csv", 'text,label\n"hello, you",greet\ngünaydın,greet\nbye,part\n'.encode(
+        ("a.csv", 'text,label\n"hello, you",greet\ngrüezi,greet\nbye,part\n'.encode(
             "utf-16"), {"encoding": "utf-16"}),
-        ("a.csv", 'text,label\n"hello, you",greet\ngünaydın,greet\nbye,part\n'.encode(
+        ("a.csv", 'text,label\n"hello, you",greet\ngrüezi,greet\nbye,part\n'.encode(
             "cp1254"), {"encoding": "cp1254"}),
     ],
 )  # fmt: skip

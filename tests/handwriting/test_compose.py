@@ -1,5 +1,7 @@
 """Words of single letters stand on their lines; composed strings are one writer's."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,7 @@ def test_letters_stand_between_the_lines_of_their_kind():
 def test_letters_follow_each_other_without_overlap():
     ink = Speller(LETTERS).write("llagla", np.random.default_rng(1))
     edges = [(s[:, 0].min(), s[:, 0].max()) for s in ink.strokes]
-    for (_, right), (left, _) in zip(edges, edges[1:], strict=False):
+    for (_, right), (left, _) in itertools.pairwise(edges):
         assert left > right
 
 

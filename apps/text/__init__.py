@@ -30,7 +30,7 @@ APP = App(
       --label-column stars --workdir runs/reviews
   python -m apps.text evaluate runs/messages/model.tflite --data test.csv --split test
   echo "Where is my card?" | python -m apps.text predict \\
-      saved_models/text-banking77/model.tflite - --explain""",
+      saved_models/banking77/model.tflite - --explain""",
     options=(
         Option(
             "--text-column",

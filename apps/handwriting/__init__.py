@@ -71,5 +71,9 @@ APP = App(
     ),
     verbs={
         "show": Verb("draw ink, and a prediction over it", "apps.handwriting.show"),
+        "transcripts": Verb(
+            "write the texts of a split to a file, for --lm and --lexicon",
+            "apps.handwriting.transcripts",
+        ),
     },
 )

@@ -113,7 +113,7 @@ CONFIGS = {
     "words": HandwritingConfig(
         summary="transcribe words of the synthetic writer (the default)",
         model="transcribe",
-        epochs=20,
+        epochs=14,
         batch_size=32,
         learning_rate=3e-3,
     ),

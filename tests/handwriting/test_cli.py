@@ -119,6 +119,14 @@ def test_lexicon_and_language_model(trained, ink, tmp_path, capsys):
     assert {a["candidates"][0]["label"] for a in answers} <= {"see", "sea", "ten"}
 
 
+def test_transcripts_of_a_split_are_written_one_a_line(ink, tmp_path, capsys):
+    out = tmp_path / "train.txt"
+    assert run("transcripts", ink, "--out", out) == 0
+    assert "34 transcripts of the train split" in capsys.readouterr().out
+    texts = [json.loads(line)["text"] for line in ink.read_text().splitlines()]
+    assert out.read_text().splitlines() == [t for i, t in enumerate(texts) if i % 7]
+
+
 def test_show_draws_with_and_without_a_reading(trained, ink, tmp_path, capsys):
     for name, extra in (
         ("a.svg", ()),

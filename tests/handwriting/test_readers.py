@@ -263,6 +263,12 @@ def test_skip_bad_keeps_the_good_ones(tmp_path, capsys):
     assert "skipped 1 malformed of 3 records" in capsys.readouterr().err
 
 
+def test_a_first_line_cut_off_does_not_take_the_rest_with_it(tmp_path):
+    found = read(tmp_path, '{"strokes": [[[0, 0\n' + f"{samples.JSON}\n" * 2)
+    assert [isinstance(r, Record) for r in found] == [False, True, True]
+    assert found[0].source.endswith("line 1")
+
+
 def test_missing_path_and_folder_without_ink(tmp_path):
     with pytest.raises(UserError, match="there is no such file or folder"):
         readers.collect(tmp_path / "nothing")

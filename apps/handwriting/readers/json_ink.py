@@ -25,6 +25,7 @@ import numpy as np
 
 from apps.handwriting.ink import Ink
 from apps.handwriting.readers.record import (
+    MAX_BYTES,
     BadInk,
     BadRecord,
     Found,
@@ -54,9 +55,8 @@ def read_lines(lines: Iterable[tuple[int, bytes]], source: str) -> Iterator[Foun
         for count, line in numbered:
             if not line.strip():
                 continue
-            if empty and not _is_complete(line):  # one object over several lines
-                text = line + b"".join(more for _, more in numbered)
-                yield parse(text, source)
+            if empty and not _is_complete(line):
+                yield from _pretty_printed([(count, line), *_bounded(numbered)], source)
                 return
             empty = False
             yield parse(line, f"{source}, line {count}")
@@ -65,6 +65,26 @@ def read_lines(lines: Iterable[tuple[int, bytes]], source: str) -> Iterator[Foun
         return
     if empty:
         yield BadRecord(source, "the file is empty")
+
+
+def _bounded(numbered: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    size = 0
+    for count, line in numbered:
+        size += len(line)
+        if size > MAX_BYTES:
+            raise BadInk(f"larger than {MAX_BYTES} bytes without a complete record")
+        yield count, line
+
+
+def _pretty_printed(lines: list[tuple[int, bytes]], source: str) -> Iterator[Found]:
+    """One object over several lines; or else lines of which the first is cut off."""
+    whole = parse(b"".join(line for _, line in lines), source)
+    filled = [(count, line) for count, line in lines if line.strip()]
+    if isinstance(whole, Record) or not any(_is_complete(x) for _, x in filled[:-1]):
+        yield whole
+        return
+    for count, line in filled:
+        yield parse(line, f"{source}, line {count}")
 
 
 def _is_complete(line: bytes) -> bool:

@@ -9,7 +9,6 @@ import keras
 # The class of the functional models that keras.Model(inputs, outputs) makes.
 from keras.src.models.functional import Functional
 
-from seqcore.layers.cell import RecurrentCell
 from seqcore.layers.lstm import LSTM, LSTMCell
 from seqcore.layers.rnn import RNN, RNNCell
 
@@ -43,7 +42,7 @@ def _as_ours(ours: type, config: dict[str, Any]) -> dict[str, Any]:
 def _rewrite(config):
     """A serialised object with every recurrent layer and cell in it replaced."""
     if isinstance(config, (list, tuple)):
-        return [_rewrite(item) for item in config]
+        return type(config)(_rewrite(item) for item in config)
     if not isinstance(config, dict):
         return config
     if _is_keras(config, *_BY_NAME):
@@ -71,12 +70,11 @@ def _clone(layer):
 
 
 def _left_over(model) -> list[str]:
-    layers = model._flatten_layers()
+    layers: Any = model._flatten_layers()
     return [
         f"{layer.name} ({type(layer).__name__})"
         for layer in layers
-        if isinstance(layer, tuple(_REPLACEMENTS))
-        and not isinstance(layer, RecurrentCell)
+        if type(layer) in _REPLACEMENTS
     ]
 
 

@@ -28,6 +28,62 @@ def _normalise(x, gain):
 
 @keras.saving.register_keras_serializable("seqcore")
 class LSTMCell(RecurrentCell):
+    """One step of an LSTM (Hochreiter and Schmidhuber 1997, with the forget gate of
+    Gers et al. 2000), a drop-in for ``keras.layers.LSTMCell`` with variants.
+
+    With x_t the input, * the product of elements and [i f g o] cut from z::
+
+        z   = x_t W + b + h_{t-1} R        project(x_t), and the rest in step()
+        i, f, o = sigmoid(z_i), sigmoid(z_f), sigmoid(z_o);   g = tanh(z_g)
+        c_t = f * c_{t-1} + i * g
+        h_t = o * tanh(c_t)
+
+    The weights are Keras's: ``kernel`` W (features, 4 units), ``recurrent_kernel`` R
+    (units, 4 units), ``bias`` b (4 units,), gates in the order i, f, g, o.
+
+    Args:
+        units: positive integer, size of c, and of h unless projected.
+        activation, recurrent_activation: of g and c_t, and of the gates.
+        use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            unit_forget_bias, kernel_regularizer, recurrent_regularizer,
+            bias_regularizer, kernel_constraint, recurrent_constraint,
+            bias_constraint, dropout, recurrent_dropout, seed, implementation: as
+            in ``keras.layers.LSTMCell``; rates outside [0, 1) are an error.
+        peephole: the gates see the cell (Gers et al. 2002, "Learning precise timing
+            with LSTM recurrent networks"): ``p_i * c_{t-1}``, ``p_f * c_{t-1}`` and
+            ``p_o * c_t`` are added to z_i, z_f and z_o. Adds ``peephole_kernel``
+            (3, units), rows i, f, o.
+        projection_units: positive integer P or None; the state h is projected (Sak
+            et al. 2014, "Long short-term memory recurrent neural network
+            architectures for large scale acoustic modeling"):
+            ``h_t = (o * tanh(c_t)) P``. Adds ``projection_kernel`` (units, P); R
+            becomes (P, 4 units).
+        layer_norm: layer normalisation (Ba et al. 2016, "Layer normalization",
+            equations 20 to 22): ``z = N(x_t W) gain_x + N(h_{t-1} R) gain_h + b``
+            and ``h_t = o * tanh(N(c_t) gain_c + offset_c)``, N with mean 0 and
+            variance 1 over the last axis. Adds ``kernel_gain``,
+            ``recurrent_gain`` (4 units,), ``cell_gain``, ``cell_offset`` (units,).
+        couple_gates: one gate decides what to forget and what to write (Greff et
+            al. 2017, "LSTM: a search space odyssey", CIFG): ``i = 1 - f``. Weights
+            hold three gates, f, g, o.
+        zoneout_cell, zoneout_output: rates in [0, 1) at which elements of c and h
+            keep their value from the step before while training; at inference the
+            expectation (Krueger et al. 2017, "Zoneout").
+        cell_clip: positive number or None; c_t is clipped to [-cell_clip,
+            cell_clip] before it is used (Sak et al. 2014).
+
+    Call arguments:
+        inputs: (batch, features).
+        states: [h, c], shapes (batch, units or projection_units), (batch, units).
+        training: whether dropout and zoneout are random.
+
+    Returns:
+        ``(h, [h, c])``.
+
+    Raises:
+        ValueError: an argument outside its range; the message quotes it.
+    """
+
     arguments = (
         "units",
         "activation",
@@ -253,7 +309,8 @@ class LSTMCell(RecurrentCell):
         hs, h, c = tensorflow_kernel.lstm(
             projected,
             ops.convert_to_tensor(self.recurrent_kernel),
-            *states,
+            states[0],
+            states[1],
             mask,
             steps,
             sequences=sequences,
@@ -264,6 +321,41 @@ class LSTMCell(RecurrentCell):
 
 @keras.saving.register_keras_serializable("seqcore")
 class LSTM(RecurrentLayer):
+    """An LSTM over sequences, a drop-in for ``keras.layers.LSTM`` that trains faster
+    and exports cleanly.
+
+    Arguments, weights, call arguments, masks and states are those of
+    ``keras.layers.LSTM``; what is added, from ``peephole`` on, and the equations
+    are described at :class:`LSTMCell`. ``use_cudnn=True`` is an error when the layer
+    is called, as there is no cuDNN kernel here.
+
+    Under TensorFlow, tanh and sigmoid with any masks and input dropout run by a
+    compiled kernel with its own gradient, in ``fit`` as elsewhere in a graph.
+    Recurrent dropout (while training), other activations and the variants run by
+    TensorFlow's own loop; see docs/layers.md.
+
+    Call arguments:
+        sequences: (batch, time, features).
+        mask: boolean (batch, time); masked steps keep the states.
+        training: whether dropout and zoneout are random.
+        initial_state: [h, c]; zeros by default.
+
+    Returns:
+        The last output (batch, units), or all, (batch, time, units), with
+        ``return_sequences``; with ``return_state`` followed by h and c.
+
+    Raises:
+        ValueError: an argument, input rank or state shape that does not fit; the
+            message quotes it.
+
+    Example:
+
+    >>> layer = seqcore.LSTM(4, return_sequences=True, return_state=True)
+    >>> outputs, h, c = layer(np.random.random((32, 10, 8)))
+    >>> outputs.shape, h.shape
+    ((32, 10, 4), (32, 4))
+    """
+
     cell_class = LSTMCell
     activation = FromCell()
     recurrent_activation = FromCell()

@@ -153,7 +153,7 @@ class RecurrentLayer(keras.layers.RNN):
         dropout = cell.get_dropout_mask(sequences[:, 0, :]) if training else None
         recurrent = cell.get_recurrent_dropout_mask(states[0]) if training else None
         projected = cell.project(ops.swapaxes(sequences, 0, 1), dropout)
-        xs = (projected,)
+        xs: tuple[Any, ...] = (projected,)
         if training and cell.noise_width:
             length, batch = ops.shape(projected)[:2]
             xs = (projected, cell.draw_noise((length, batch)))

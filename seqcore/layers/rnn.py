@@ -13,6 +13,38 @@ from seqcore.layers.recurrent import FromCell, RecurrentLayer
 
 @keras.saving.register_keras_serializable("seqcore")
 class RNNCell(RecurrentCell):
+    """One step of a plain recurrent network (Elman 1990, "Finding structure in
+    time"), a drop-in for ``keras.layers.SimpleRNNCell``.
+
+    ::
+
+        h_t = tanh(x_t W + b + h_{t-1} R)
+        y_t = h_t                   or, with output_units,  h_t W_y + b_y
+
+    Args:
+        units: positive integer, size of h.
+        activation: of h; tanh by default.
+        use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            kernel_regularizer, recurrent_regularizer, bias_regularizer,
+            kernel_constraint, recurrent_constraint, bias_constraint, dropout,
+            recurrent_dropout, seed: as in ``keras.layers.SimpleRNNCell``; rates
+            outside [0, 1) are an error.
+        output_units: positive integer or None; size of y. Adds ``output_kernel``
+            (units, output_units) and ``output_bias``, which follow the options of
+            ``kernel`` and ``bias``. The state stays h.
+
+    Call arguments:
+        inputs: (batch, features).
+        states: h, shape (batch, units), alone or in a list.
+        training: whether dropout is random.
+
+    Returns:
+        ``(y, h)``, h alone or in a list as it was given.
+
+    Raises:
+        ValueError: an argument outside its range; the message quotes it.
+    """
+
     arguments = (
         "units",
         "activation",
@@ -108,7 +140,7 @@ class RNNCell(RecurrentCell):
             states[0],
             mask,
             steps,
-            activation=self._kernel_activation,
+            activation=str(self._kernel_activation),
             sequences=sequences,
             training=training,
         )
@@ -117,6 +149,40 @@ class RNNCell(RecurrentCell):
 
 @keras.saving.register_keras_serializable("seqcore")
 class RNN(RecurrentLayer):
+    """A plain recurrent network over sequences, a drop-in for
+    ``keras.layers.SimpleRNN`` that trains faster and exports cleanly.
+
+    Arguments, weights, call arguments, masks and states are those of
+    ``keras.layers.SimpleRNN``; ``output_units`` is described at :class:`RNNCell`.
+    With it the layer returns y, ``return_state`` gives the last h, and
+    :meth:`inspect` all of them.
+
+    Under TensorFlow, tanh, sigmoid, relu and linear with any masks and input
+    dropout run by a compiled kernel with its own gradient, in ``fit`` as elsewhere
+    in a graph; other activations, and recurrent dropout while training, run by
+    TensorFlow's own loop.
+
+    Call arguments:
+        sequences: (batch, time, features).
+        mask: boolean (batch, time); masked steps keep the state.
+        training: whether dropout is random.
+        initial_state: h, or [h]; zeros by default.
+
+    Returns:
+        The last output, (batch, units or output_units), or all, (batch, time, ...),
+        with ``return_sequences``; with ``return_state`` followed by h.
+
+    Raises:
+        ValueError: an argument, input rank or state shape that does not fit; the
+            message quotes it.
+
+    Example:
+
+    >>> layer = seqcore.RNN(16, output_units=3, return_sequences=True)
+    >>> layer(np.random.random((32, 10, 8))).shape
+    (32, 10, 3)
+    """
+
     cell_class = RNNCell
     activation = FromCell()
     output_units = FromCell()

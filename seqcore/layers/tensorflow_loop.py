@@ -43,10 +43,10 @@ def _pad(x, axis, to):
     return tf.pad(x, [[0, missing if a == axis else 0] for a in range(len(x.shape))])
 
 
-def fast_loop(layer, sequences, states, mask, training) -> tuple[Any, Any, list[Any]]:
+def fast_loop(layer, sequences, states, mask, training) -> tuple[Any, list[Any]]:
     """The layer's loop by the compiled kernel.
 
-    Returns ``(outputs, last h, states)``; ``outputs`` is batch-major, masked steps
+    Returns ``(outputs, states)``; ``outputs`` is batch-major, masked steps
     repeat the state before, and it is None unless ``layer.return_sequences``.
     """
     batch, steps = sequences.shape[:2]

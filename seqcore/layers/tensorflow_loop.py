@@ -14,7 +14,11 @@ _ROWS = 4
 
 def _cores() -> int:
     set_by_user = tf.config.threading.get_intra_op_parallelism_threads()
-    return set_by_user or len(os.sched_getaffinity(0))
+    if set_by_user:
+        return set_by_user
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _parts(batch: int | None) -> int:

@@ -33,6 +33,13 @@ APP = App(
             verbs=("evaluate",),
             is_switch=True,
         ),
+        Option(
+            "--whole",
+            "whole",
+            "score every clip of the data, whatever its split",
+            verbs=("evaluate",),
+            is_switch=True,
+        ),
     ),
     verbs={
         "say": Verb(

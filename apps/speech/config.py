@@ -43,6 +43,8 @@ class SpeechConfig(TrainingConfig):
     """Clips of background alone, as a share of the keyword clips."""
     all_unknown: bool = False
     """Score every clip of the other words instead of the share."""
+    whole: bool = False
+    """Evaluate on every clip of the data, whatever its split."""
     validation_share: float = 0.15
     """Part of the training clips kept for validation where the data names none."""
     other_words: bool = True

@@ -45,7 +45,8 @@ class SpeechTask(Task[SpeechConfig]):
         splits: Sequence[str],
         labels: Sequence[str] | None = None,
     ) -> Data:
-        recordings = self._recordings(source, splits, labels)
+        wanted = sources.SPLITS if self.config.whole else splits
+        recordings = self._recordings(source, wanted, labels)
         words = recordings.words
         special = {clip.word for clip in recordings.clips} & {UNKNOWN, SILENCE}
         if labels is None:
@@ -99,7 +100,10 @@ class SpeechTask(Task[SpeechConfig]):
         noise: Sequence[np.ndarray],
     ) -> SpeechSplit:
         background = Background(noise, name)
-        clips = recordings.split(name, self.config.validation_share)
+        if self.config.whole:
+            clips = recordings.clips
+        else:
+            clips = recordings.split(name, self.config.validation_share)
         if name == "train":
             protocol.check_complete(clips, classes.labels, recordings.where)
             clips = [clip for clip in clips if self._is_wanted(clip, classes)]

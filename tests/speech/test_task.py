@@ -79,6 +79,11 @@ def test_all_unknown_scores_more(run, data, capsys):
     assert found["n"] == 17 and found["per_class"][UNKNOWN]["n"] == 8
 
 
+def test_whole_scores_every_split(run, data, capsys):
+    """Sixteen clips a keyword, and of unknown and silence a tenth of those 32."""
+    assert evaluate(capsys, run / "model.tflite", data, "--whole")["n"] == 32 + 3 + 3
+
+
 def test_predict_on_any_recording(run, capsys, tmp_path):
     stereo = np.stack([tone(2500, 2.5, 44_100), np.zeros(110_250)], 1)
     paths = [tmp_path / name for name in ("a.wav", "b.flac", "c.ogg", "d.wav")]

@@ -253,7 +253,8 @@ def _windowed(layer: Any, states: States) -> Callable[..., Any]:
             states.write(name, x[:, -(window - 1) :])
         fixed = chunk.shape[1]
         aligned = hop == 1 or (fixed is not None and fixed % hop == 0)
-        if first_skip == 0 and aligned:
+        # Behind a layer with strides a chunk may be empty: no window is then complete.
+        if first_skip == 0 and aligned and not states.multirate:
             return _valid(layer, x)
         states.multirate = True
         # The state counts from zero, so that all state starts at zero.

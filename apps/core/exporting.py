@@ -20,6 +20,7 @@ def export_tflite(
     quantize: str,
     metadata: dict[str, Any],
     representative: Iterable[np.ndarray] | None = None,
+    streaming: bool = False,
 ) -> None:
     """Writes the .tflite file; `representative` inputs have no batch axis."""
     samples = None
@@ -40,6 +41,7 @@ def export_tflite(
             # Random numbers are a poor check of a model that reads real inputs.
             probe_data=samples[:_PROBES] if samples else None,
             metadata=metadata,
+            streaming=streaming,
             verbose=False,
         )
     except ExportError as error:
@@ -52,11 +54,13 @@ def export_all(
     quantize: str,
     metadata: dict[str, Any],
     representative: Iterable[np.ndarray] | None = None,
+    streaming: bool = False,
 ) -> dict[str, Path]:
     """Writes saved_model/ and model.tflite into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     found = {"tflite": folder / "model.tflite", "saved_model": folder / "saved_model"}
-    export_tflite(model, found["tflite"], quantize, metadata, representative)
+    path = found["tflite"]
+    export_tflite(model, path, quantize, metadata, representative, streaming)
     seqcore.export_saved_model(model, found["saved_model"], metadata=metadata)
     return found
 

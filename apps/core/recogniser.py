@@ -65,7 +65,7 @@ class _TFLite:
         from ai_edge_litert.interpreter import Interpreter
 
         self._interpreter = Interpreter(model_path=path, num_threads=1)
-        self._runner = self._interpreter.get_signature_runner()
+        self._runner = self._interpreter.get_signature_runner("serving_default")
         ((self._name, detail),) = self._runner.get_input_details().items()
         self._dtype = detail["dtype"]
 

@@ -32,7 +32,9 @@ def compare_forms(
             forms.append((f"model.tflite ({quantize})", run.path / "model.tflite"))
             continue
         path = run.path / "quantized" / f"{quantize}.tflite"
-        exporting.export_tflite(model, path, quantize, metadata, representative)
+        exporting.export_tflite(
+            model, path, quantize, metadata, representative, task.streaming
+        )
         forms.append((f"quantized/{quantize}.tflite", path))
     for name, path in forms:
         loaded = recogniser.load(str(path), app)

@@ -62,6 +62,12 @@ class Task(abc.ABC, Generic[C]):
     def __init__(self, config: C):
         self.config = config
 
+    @property
+    def streaming(self) -> bool:
+        """Whether the .tflite file also has the signature `stream`: a chunk of
+        input and the state in, outputs and the new state out."""
+        return False
+
     @abc.abstractmethod
     def load(
         self,

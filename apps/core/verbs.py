@@ -90,7 +90,12 @@ def _finish(
     _say("exporting and evaluating the exported files")
     representative = list(task.representative_inputs(data.splits["train"], 100))
     exporting.export_all(
-        model, run.path, task.config.quantize, metadata, representative
+        model,
+        run.path,
+        task.config.quantize,
+        metadata,
+        representative,
+        task.streaming,
     )
     forms = report.compare_forms(app, task, model, data, run)
     split = data.splits["val"]
@@ -182,6 +187,7 @@ def export(app: App, arguments: Namespace) -> None:
         arguments.quantize,
         loaded.metadata,
         representative,
+        task.streaming,
     )
     sizes = {name: exporting.size_of(path) for name, path in found.items()}
     summary = {name: str(path) for name, path in found.items()} | {

@@ -68,20 +68,15 @@ class PenFeatures(keras.layers.Layer):
     Input shape: [batch, N, 4]. Output shape: [batch, steps, 10].
 
     Raises:
-        ValueError: another scale; a negative resample; both running and resample.
+        ValueError: another scale, or a negative resample.
     """
 
     def __init__(self, scale: str = "spread", resample: float = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
-        if scale not in ("box", "spread", "running"):
-            raise ValueError(f"scale={scale!r}: expected box, spread or running")
+        if scale not in ("box", "spread"):
+            raise ValueError(f"scale={scale!r}: expected box or spread")
         if not resample >= 0:
             raise ValueError(f"resample={resample}: must not be negative")
-        if scale == "running" and resample:
-            raise ValueError(
-                f"scale='running' with resample={resample}: resampling needs the "
-                "scale of the whole ink; use resample=0"
-            )
         self.scale = scale
         self.resample = resample
         self.supports_jit = not resample  # the number of steps depends on the ink
@@ -96,10 +91,7 @@ class PenFeatures(keras.layers.Layer):
 
     def call(self, points):
         path = _Path(points)
-        if self.scale == "running":
-            xy, unit = _running(path)
-        else:
-            xy, unit = (_box if self.scale == "box" else _spread)(path, self.resample)
+        xy, unit = (_box if self.scale == "box" else _spread)(path, self.resample)
         if self.resample:
             xy, lifts, valid = _resample(path, xy / unit, self.resample)
             step = self.resample
@@ -198,17 +190,6 @@ def _at_least(path: _Path, unit, resample: float):
     longest = ops.sum(path.drawn, 1, keepdims=True) / path.count[:, None]
     floor = longest / (4 * (resample or 1.0))
     return ops.maximum(ops.maximum(unit, floor), 1e-6)[..., None]
-
-
-def _running(path: _Path):
-    """xy about the mean of the points so far, and the mean segment so far."""
-    drawn = _prefix_sums(path.drawn)
-    count = _prefix_sums(path.inside - path.up)
-    # Before anything is drawn there is nothing to measure by; all deltas are 0 too.
-    unit = ops.where(drawn > 0, drawn / ops.maximum(count, 1.0), 1.0)
-    ones = ops.ones_like(path.xy[:, :, :1])
-    mean = ops.cumsum(path.xy, axis=1) / ops.cumsum(ones, axis=1)
-    return path.xy - mean, ops.maximum(unit, 1e-6)[..., None]
 
 
 def _resample(path: _Path, xy, step: float):

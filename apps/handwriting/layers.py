@@ -18,11 +18,10 @@ class PenConv1D(keras.layers.Conv1D):
     Padded steps count as zeros, and the zeros at both ends are the same for every
     length (TensorFlow's "same" shifts with the parity of the length where there
     is a stride). Step j of the output is centred on step `j * strides` of the
-    input, or with `causal` ends there.
+    input.
 
     Args:
         filters, kernel_size, strides, use_bias: As in `keras.layers.Conv1D`.
-        causal: Whether an output may not depend on later steps.
 
     Input shape: [batch, steps, channels].
     Output shape: [batch, ceil(steps / strides), filters].
@@ -33,26 +32,18 @@ class PenConv1D(keras.layers.Conv1D):
         filters: int,
         kernel_size: int,
         strides: int = 1,
-        causal: bool = False,
         **kwargs: Any,
     ):
         kwargs.pop("padding", None)
         super().__init__(filters, kernel_size, strides, padding="valid", **kwargs)
-        self.causal = causal
         self.supports_masking = True
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "causal": self.causal}
-
-    def _ends(self) -> tuple[int, int]:
-        reach = self.kernel_size[0] - 1
-        left = reach if self.causal else reach // 2
-        return left, reach - left
 
     def call(self, inputs, mask=None):
         if mask is not None:
             inputs = ops.where(mask[..., None], inputs, 0.0)
-        return super().call(ops.pad(inputs, [[0, 0], list(self._ends()), [0, 0]]))
+        reach = self.kernel_size[0] - 1
+        ends = [reach // 2, reach - reach // 2]
+        return super().call(ops.pad(inputs, [[0, 0], ends, [0, 0]]))
 
     def compute_mask(self, inputs, mask=None):
         return None if mask is None else mask[:, :: self.strides[0]]
@@ -105,15 +96,19 @@ class CharacterScores(keras.layers.Layer):
         scores = ops.log_softmax(inputs, axis=-1)
         if mask is None:
             return scores
-        blank = ops.one_hot(inputs.shape[-1] - 1, inputs.shape[-1], dtype=scores.dtype)
-        silent = (1.0 - blank) * NEVER
-        return ops.where(mask[..., None], scores, silent)
+        return ops.where(mask[..., None], scores, silent(scores))
 
     def compute_mask(self, inputs, mask=None):
         return None
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+
+def silent(scores):
+    """Log probabilities [labels + 1] of a step that says blank for certain."""
+    size = scores.shape[-1]
+    return (1.0 - ops.one_hot(size - 1, size, dtype=scores.dtype)) * NEVER
 
 
 @keras.saving.register_keras_serializable("seqcore")

@@ -14,15 +14,21 @@ from apps.handwriting.layers import (
     MeanAndMax,
     PenConv1D,
 )
+from apps.handwriting.streaming import (
+    GreedyChanges,
+    Previous,
+    SilentPadding,
+    stream_features,
+)
 
 SCORES = "scores"
 TRANSCRIPT = "transcript"
 
 
 def features(config: HandwritingConfig) -> PenFeatures:
-    """The first layer of the configured model."""
+    """What decides how many steps the configured model takes."""
     if config.model == "stream":
-        return PenFeatures("running")
+        return PenFeatures("spread")
     scale = "box" if config.model == "classify" else "spread"
     return PenFeatures(scale, config.resample)
 
@@ -31,7 +37,7 @@ def classifier(config: HandwritingConfig, labels: int) -> keras.Model:
     """Convolutions and bidirectional LSTMs: [B, N, 4] to probabilities [B, labels]."""
     points = keras.Input((None, 4), name="points")
     x = StepMask()(features(config)(points))
-    x = _convolutions(x, config, causal=False)
+    x = _convolutions(x, config)
     x = _recurrent(x, config, bidirectional=True)
     x = layers.Dropout(config.dropout)(MeanAndMax()(x))
     x = layers.Dense(labels, activation="softmax", name="probabilities")(x)
@@ -46,31 +52,44 @@ def transcriber(config: HandwritingConfig, labels: int) -> keras.Model:
         logarithms with the blank last, and "transcript" int32 [B, steps].
     """
     points = keras.Input((None, 4), name="points")
-    x = features(config)(points)
-    return _with_ctc(points, x, config, labels, causal=False)
-
-
-def streamer(config: HandwritingConfig, labels: int) -> keras.Model:
-    """The same without a look ahead: a step depends on the ink before it only."""
-    points = keras.Input((None, 4), name="points")
-    x = features(config)(points)
-    return _with_ctc(points, x, config, labels, causal=True)
-
-
-def _with_ctc(points, x, config: HandwritingConfig, labels: int, causal: bool):
-    x = _convolutions(StepMask()(x), config, causal)
-    x = _recurrent(x, config, bidirectional=not causal)
+    x = _convolutions(StepMask()(features(config)(points)), config)
+    x = _recurrent(x, config, bidirectional=True)
     x = layers.Dropout(config.dropout)(x)
     x = layers.Dense(labels + 1, name="logits")(x)
     scores = CharacterScores(name=SCORES)(x)
     outputs = {SCORES: scores, TRANSCRIPT: GreedyTranscript(name=TRANSCRIPT)(scores)}
-    return keras.Model(points, outputs, name="stream" if causal else "transcribe")
+    return keras.Model(points, outputs, name="transcribe")
 
 
-def _convolutions(x, config: HandwritingConfig, causal: bool):
+def streamer(config: HandwritingConfig, labels: int) -> keras.Model:
+    """The same without a look ahead: a step depends on the ink before it only.
+
+    Made of layers that the export can stream. They take no masks: padding stands
+    behind the ink, where nothing that is causal sees it, and says blank.
+    """
+    points = keras.Input((None, 4), name="points")
+    x = stream_features(points)
+    # Keeps every step that the strided convolution keeps.
+    real = layers.MaxPooling1D(1, config.stride, name="real")(x[..., -1:])
     widths = (config.filters, config.filters * 3 // 2)
     for filters, strides in zip(widths, (1, config.stride), strict=True):
-        x = PenConv1D(filters, 5, strides, causal, use_bias=False)(x)
+        x = layers.Conv1D(filters, 5, strides, padding="causal", use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.Activation("relu")(x)
+        x = layers.Dropout(config.dropout / 2)(x)
+    x = _recurrent(x, config, bidirectional=False)
+    x = layers.Dropout(config.dropout)(x)
+    x = layers.Dense(labels + 1, name="logits")(x)
+    scores = SilentPadding(name=SCORES)([CharacterScores()(x), real])
+    changes = GreedyChanges(name=TRANSCRIPT)
+    transcript = changes([scores, Previous(name="last_scores")(scores)])
+    return keras.Model(points, {SCORES: scores, TRANSCRIPT: transcript}, name="stream")
+
+
+def _convolutions(x, config: HandwritingConfig):
+    widths = (config.filters, config.filters * 3 // 2)
+    for filters, strides in zip(widths, (1, config.stride), strict=True):
+        x = PenConv1D(filters, 5, strides, use_bias=False)(x)
         x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.Activation("relu")(x)
         x = layers.Dropout(config.dropout / 2)(x)

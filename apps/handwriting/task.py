@@ -215,6 +215,10 @@ class Transcribe(_InkTask):
     monitor = "cer"
     monitor_mode = "min"
 
+    @property
+    def streaming(self) -> bool:
+        return self.config.model == "stream"
+
     def labels_of(self, records: Mapping[str, Sequence[Record]]) -> Sequence[str]:
         chosen = [r for found in records.values() for r in found]
         return sorted({c for r in chosen for c in str(r.text)})

@@ -24,10 +24,11 @@ def run(arguments: Namespace) -> None:
     import dataclasses
 
     from apps.core import files
-    from apps.handwriting import APP, sources
+    from apps.handwriting import sources
+    from apps.handwriting.config import CONFIGS
 
     config = dataclasses.replace(
-        APP.configs[APP.default_config],
+        CONFIGS["words"],
         val_writers=arguments.val_writers,
         skip_bad=arguments.skip_bad,
     )

@@ -102,7 +102,7 @@ def test_against_a_float64_loop(scale, resample, number):
 
 @pytest.mark.parametrize(
     "layer",
-    [PenFeatures("box", 0.1), PenFeatures("spread", 0.4), PenFeatures("running")],
+    [PenFeatures("box", 0.1), PenFeatures("spread", 0.4)],
 )
 def test_padding_changes_nothing(layer):
     together = run(layer, INKS)
@@ -139,25 +139,15 @@ def test_resampling_takes_the_digitisers_rate_out():
     np.testing.assert_allclose(one, other, atol=1e-2)
 
 
-def test_running_features_never_change_as_more_ink_comes():
-    layer = PenFeatures("running")
-    whole = run(layer, INKS[0])[0]
-    for count in (2, 7, len(INKS[0]) // 2):
-        np.testing.assert_allclose(
-            run(layer, INKS[0][:count])[0], whole[:count], atol=1e-5
-        )
-
-
 LINE = np.array([[0, 0, 0, 0], [50, 0, 0, 0], [100, 0, 0, 1]], "float32")
 DOTS = np.array([[0, 0, 0, 1], [3, 0, 0, 1]], "float32")
 SAME = np.zeros((5, 4), "float32")
 
 
 @pytest.mark.parametrize("points", [LINE, DOTS, SAME], ids=["line", "dots", "same"])
-@pytest.mark.parametrize("scale", ["box", "spread", "running"])
+@pytest.mark.parametrize("scale", ["box", "spread"])
 def test_degenerate_ink_gives_finite_features_of_bounded_number(points, scale):
-    resample = 0.0 if scale == "running" else 0.1
-    found = run(PenFeatures(scale, resample), points)[0]
+    found = run(PenFeatures(scale, 0.1), points)[0]
     assert np.isfinite(found).all()
     assert 1 <= len(found) <= 4 * len(points) + 1
 
@@ -199,7 +189,6 @@ def test_pad_points_refuses_what_does_not_fit():
     [
         (("height", 0.1), "scale='height'"),
         (("box", -1.0), "resample=-1"),
-        (("running", 0.1), "use resample=0"),
     ],
 )
 def test_bad_arguments(arguments, words):

@@ -16,6 +16,7 @@ from seqcore.export.errors import ExportError
 
 IDENTIFIER = b"TFL3"
 FUSED_RNN_OP = "SeqcoreSequenceRNN"
+FUSED_LSTM_OP = "SeqcoreSequenceLSTM"
 _ACTIVATIONS = {
     "tanh": schema.ActivationFunctionType.TANH,
     "relu": schema.ActivationFunctionType.RELU,
@@ -94,22 +95,24 @@ def finish(content: bytes) -> bytes:
     every fused LSTM, and that Keras does not have, goes too.
     """
     model = parse(content)
-    fused_rnns = []
+    custom = []
     for graph in model.subgraphs:
         for operator in graph.operators:
             name = operator_name(model, operator)
             if name == "UNIDIRECTIONAL_SEQUENCE_LSTM":
                 operator.builtinOptions.cellClip = 0.0
             elif name == f"CUSTOM:{FUSED_RNN_OP}":
-                fused_rnns.append((graph, operator))
+                custom.append((_fuse_rnn, graph, operator))
+            elif name == f"CUSTOM:{FUSED_LSTM_OP}":
+                custom.append((_fuse_lstm, graph, operator))
             elif name.startswith("CUSTOM:"):
                 raise ExportError(
                     f"{name.removeprefix('CUSTOM:')} in {_place(graph, operator)} has "
                     "no TFLite builtin operator; write that layer with operations "
                     "that have one"
                 )
-    for graph, operator in fused_rnns:
-        _fuse_rnn(model, graph, operator)
+    for rewrite, graph, operator in custom:
+        rewrite(model, graph, operator)
     for graph in model.subgraphs:
         named = {*graph.inputs, *graph.outputs}
         for index, tensor in enumerate(graph.tensors):
@@ -146,36 +149,74 @@ def _place(graph: Any, operator: Any) -> str:
     return f"layer {'/'.join(parts[:-1])!r}" if len(parts) > 1 else "the model"
 
 
-def _fuse_rnn(model: Any, graph: Any, operator: Any) -> None:
-    """Turn the traced custom operator into UNIDIRECTIONAL_SEQUENCE_RNN."""
-    inputs, kernel, recurrent, bias = (int(i) for i in operator.inputs)
-    if any(
-        model.buffers[graph.tensors[i].buffer].data is None
-        for i in (kernel, recurrent, bias)
-    ):
+def _check_constant(model: Any, graph: Any, indices: list[int]) -> None:
+    if any(model.buffers[graph.tensors[i].buffer].data is None for i in indices):
         raise ExportError(
-            "a fused RNN keeps float32 weights; use quantize='none', or "
-            "lowering='loop' for a quantised one"
+            "a fused RNN, or LSTM variant, keeps float32 weights; use "
+            "quantize='none', or lowering='loop' for a quantised one"
         )
-    units = int(graph.tensors[recurrent].shape[0])
+
+
+def _add_state(graph: Any, size: int) -> int:
+    """A variable tensor (1, size), zero at first; returns its index."""
     state = schema.TensorT()
-    state.shape = np.array([1, units], np.int32)
+    state.shape = np.array([1, size], np.int32)
     state.type = schema.TensorType.FLOAT32
     state.buffer, state.isVariable = 0, True
     graph.tensors.append(state)
-    operator.inputs = [inputs, kernel, recurrent, bias, len(graph.tensors) - 1]
-    options = schema.SequenceRNNOptionsT()
-    attributes = flexbuffers.Loads(bytes(operator.customOptions))
-    options.fusedActivationFunction = _ACTIVATIONS[attributes["activation"]]
-    operator.builtinOptionsType = schema.BuiltinOptions.SequenceRNNOptions
-    operator.builtinOptions = options
-    operator.customOptions = None
+    return len(graph.tensors) - 1
+
+
+def _become(model: Any, operator: Any, builtin: int, kind: int, options: Any) -> None:
+    """Make a custom operator a builtin one."""
     code = schema.OperatorCodeT()
-    code.builtinCode = schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_RNN
-    code.deprecatedBuiltinCode = code.builtinCode
+    code.builtinCode = code.deprecatedBuiltinCode = builtin
     code.version = 1
-    # Every traced RNN points at the same operator code: replace it once.
+    # All traced operators of a name share one code: replace it where it stands.
     model.operatorCodes[operator.opcodeIndex] = code
+    operator.builtinOptionsType, operator.builtinOptions = kind, options
+    operator.customOptions = None
+
+
+def _fuse_rnn(model: Any, graph: Any, operator: Any) -> None:
+    """Turn the traced custom operator into UNIDIRECTIONAL_SEQUENCE_RNN."""
+    inputs, *weights = (int(i) for i in operator.inputs)
+    _check_constant(model, graph, weights)
+    attributes = flexbuffers.Loads(bytes(operator.customOptions))
+    units = int(graph.tensors[weights[1]].shape[0])
+    operator.inputs = [inputs, *weights, _add_state(graph, units)]
+    options = schema.SequenceRNNOptionsT()
+    options.fusedActivationFunction = _ACTIVATIONS[attributes["activation"]]
+    _become(
+        model,
+        operator,
+        schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_RNN,
+        schema.BuiltinOptions.SequenceRNNOptions,
+        options,
+    )
+
+
+def _fuse_lstm(model: Any, graph: Any, operator: Any) -> None:
+    """Turn the traced custom operator into UNIDIRECTIONAL_SEQUENCE_LSTM."""
+    inputs, *weights = (int(i) for i in operator.inputs)
+    _check_constant(model, graph, weights)
+    attributes = flexbuffers.Loads(bytes(operator.customOptions))
+    slots = [int(slot) for slot in attributes["slots"].split(",")]
+    operands = dict(zip(slots, weights, strict=True))
+    width = int(graph.tensors[operator.outputs[0]].shape[-1])
+    operands |= {0: inputs, 18: _add_state(graph, width)}
+    operands[19] = _add_state(graph, int(attributes["units"]))
+    operator.inputs = [operands.get(slot, -1) for slot in range(24)]
+    options = schema.UnidirectionalSequenceLSTMOptionsT()
+    options.fusedActivationFunction = schema.ActivationFunctionType.TANH
+    options.cellClip = float(attributes["cell_clip"])
+    _become(
+        model,
+        operator,
+        schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM,
+        schema.BuiltinOptions.UnidirectionalSequenceLSTMOptions,
+        options,
+    )
 
 
 def operators_of(content: bytes, layers: Collection[str]) -> list[str]:

@@ -4,47 +4,58 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-_LARGEST_ARENA = 1 << 26
-_STEP = 1 << 10
+from seqcore.export.errors import ExportError
+from seqcore.export.flatbuffer import parse
+
+_ROOMY_ARENA = 1 << 26
+_TENSOR_BYTES = 80
+_TOTAL = re.compile(rb"Arena allocation total (\d+) bytes")
 
 
 def arena_bytes(content: bytes) -> int | None:
-    """The smallest arena, to a KiB, in which the file's tensors fit.
+    """The arena that the file's tensors and the interpreter's bookkeeping fill.
 
+    It is what the interpreter's recording allocator counts in a roomy arena, and what
+    it needs for a moment to prepare the operator with the most tensors, rounded up to
+    a KiB. (Trying ever smaller arenas would be exact, and has crashed the process.)
     None where the package ``tflite-micro`` is not installed.
     """
     try:
-        import tflite_micro  # noqa: F401
+        from tflite_micro.python.tflite_micro import runtime
     except ImportError:
         return None
-    low, high = 0, _STEP
-    while not _fits(content, high):
-        low, high = high, 2 * high
-        if high > _LARGEST_ARENA:
-            from seqcore.export.errors import ExportError
-
-            raise ExportError(
-                "TensorFlow Lite Micro does not run this file, with any arena up to "
-                f"{_LARGEST_ARENA:,} bytes; its operators are checked by "
-                "`python -m seqcore inspect`"
-            )
-    while high - low > _STEP:
-        middle = (low + high) // 2 // _STEP * _STEP
-        low, high = (low, middle) if _fits(content, middle) else (middle, high)
-    return high
-
-
-def _fits(content: bytes, arena: int) -> bool:
-    with _silent():
-        try:
-            micro_interpreter(content, arena)
-        except RuntimeError:
-            return False
-    return True
+    with tempfile.TemporaryFile() as log:
+        with _stderr_to(log):
+            try:
+                runtime.Interpreter.from_bytes(
+                    content,
+                    arena_size=_ROOMY_ARENA,
+                    intrepreter_config=runtime.InterpreterConfig.kAllocationRecording,
+                ).print_allocations()
+            except RuntimeError as error:
+                raise ExportError(
+                    f"TensorFlow Lite Micro does not run this file ({error}); "
+                    "`python -m seqcore inspect` lists its operators"
+                ) from None
+        log.seek(0)
+        total = _TOTAL.search(log.read())
+    if total is None:
+        return None
+    most = max(
+        len(o.inputs)
+        + len(o.outputs)
+        + (0 if o.intermediates is None else len(o.intermediates))
+        for graph in parse(content).subgraphs
+        for o in graph.operators
+    )
+    return -(-(int(total.group(1)) + most * _TENSOR_BYTES) // 1024) * 1024
 
 
 def micro_interpreter(content: bytes, arena: int) -> Any:
@@ -82,13 +93,12 @@ def _to(array: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _silent():
-    """Keep the interpreter's C++ complaints about a small arena off the terminal."""
-    with open(os.devnull, "w") as null:
-        saved = os.dup(2)
-        os.dup2(null.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+def _stderr_to(log: Any) -> Iterator[None]:
+    """Send what C++ code writes to standard error into a file."""
+    saved = os.dup(2)
+    os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

@@ -2,9 +2,10 @@
 
 LSTM becomes UNIDIRECTIONAL_SEQUENCE_LSTM: the converter's composite-function pass
 recognises a ``tf.function`` whose attribute ``api_implements`` starts with
-``lstm_`` and whose signature is exactly the one below. RNN becomes
-UNIDIRECTIONAL_SEQUENCE_RNN, for which the converter has no pass: it is traced as a
-custom operator that :mod:`seqcore.export.flatbuffer` rewrites afterwards.
+``lstm_`` and whose signature is exactly the one below. It knows the standard cell
+only. An LSTM with peepholes, projection, coupled gates or a cell clip, all of which
+the operator has, and RNN, which becomes UNIDIRECTIONAL_SEQUENCE_RNN, are traced as
+custom operators that :mod:`seqcore.export.flatbuffer` rewrites afterwards.
 
 Both operators keep their state in variable tensors, which LiteRT's CompiledModel
 and the browser refuse, and which carry over to the next call until
@@ -20,7 +21,7 @@ import keras
 import tensorflow as tf
 
 from seqcore.export.errors import ExportError
-from seqcore.export.flatbuffer import FUSED_RNN_OP
+from seqcore.export.flatbuffer import FUSED_LSTM_OP, FUSED_RNN_OP
 from seqcore.export.lowerings.steps import in_running_order
 from seqcore.layers.lstm import LSTM
 from seqcore.layers.rnn import RNN
@@ -33,7 +34,9 @@ def fused(layer: Any, sequences: tf.Tensor, initial_state: Any, mask: Any):
     """Lower ``layer`` to its builtin sequence operator, or say why not."""
     _check(layer, initial_state, mask)
     sequences, _ = in_running_order(layer, sequences, None)
-    run = _lstm if isinstance(layer, LSTM) else _rnn
+    run = _rnn
+    if isinstance(layer, LSTM):
+        run = _lstm if layer.cell._is_plain else _lstm_variant
     outputs = run(layer.cell, sequences)
     # The operator keeps its own state; handing it on is what `loop` is for.
     states = [outputs[:, -1, :]]
@@ -58,8 +61,11 @@ def _check(layer: Any, initial_state: Any, mask: Any) -> None:
             raise _refuse(layer, "the builtin operator starts from zeros")
     cell = layer.cell
     if type(layer) is LSTM:
-        if not cell._is_plain:
-            raise _refuse(layer, "the converter knows only the standard LSTM cell")
+        names = (_name(cell.activation), _name(cell.recurrent_activation))
+        if names != ("tanh", "sigmoid"):
+            raise _refuse(layer, f"its activations are {names}, not tanh and sigmoid")
+        if cell.layer_norm or cell.zoneout_cell or cell.zoneout_output:
+            raise _refuse(layer, "the operator has no such layer_norm and no zoneout")
     elif type(layer) is RNN:
         if _name(cell.activation) not in _RNN_ACTIVATIONS:
             raise _refuse(layer, f"its activation is {_name(cell.activation)!r}")
@@ -110,12 +116,58 @@ def _lstm_step(row, states, recurrent_kernel):
     return h, [h, c]
 
 
-def _rnn(cell: Any, sequences: tf.Tensor) -> tf.Tensor:
-    implements = (
-        f'name: "{FUSED_RNN_OP}" '
-        'attr { key: "tfl_fusable_op" value { b: true } } '
-        f'attr {{ key: "activation" value {{ s: "{_name(cell.activation)}" }} }}'
+def _implements(name: str, **attributes: str) -> str:
+    """The attribute that makes the converter keep a function as a custom operator."""
+    values = "".join(
+        f' attr {{ key: "{key}" value {{ s: "{value}" }} }}'
+        for key, value in attributes.items()
     )
+    return (
+        f'name: "{name}" attr {{ key: "tfl_fusable_op" value {{ b: true }} }}{values}'
+    )
+
+
+def _lstm_variant(cell: Any, sequences: tf.Tensor) -> tf.Tensor:
+    """The operands by their slots in UNIDIRECTIONAL_SEQUENCE_LSTM."""
+    kernel, recurrent_kernel, bias = _weights(cell, cell.gates * cell.units)
+    # Gates are i, f, c, o everywhere; coupled gates leave i's slots empty.
+    first = 4 - cell.gates
+    slots: dict[int, tf.Tensor] = {}
+    for start, matrix in ((1, kernel), (5, recurrent_kernel)):
+        for gate, part in enumerate(tf.split(matrix, cell.gates, axis=1)):
+            slots[start + first + gate] = tf.transpose(part)
+    for gate, part in enumerate(tf.split(bias, cell.gates)):
+        slots[12 + first + gate] = part
+    if cell.peephole:
+        rows = tf.unstack(_constant(cell.peephole_kernel))
+        for slot, row in zip((9, 10, 11)[first:], rows, strict=True):
+            slots[slot] = row
+    if cell.projection_units is not None:
+        slots[16] = tf.transpose(_constant(cell.projection_kernel))
+    implements = _implements(
+        FUSED_LSTM_OP,
+        slots=",".join(str(slot) for slot in slots),
+        cell_clip=str(cell.cell_clip or 0.0),
+        units=str(cell.units),
+    )
+    width = cell.output_size
+
+    @tf.function(autograph=False, experimental_implements=implements)
+    def sequence_lstm(inputs, *operands):
+        # Of the right shape; the operator replaces what is computed here.
+        lead = tf.reduce_sum(inputs, axis=2, keepdims=True)
+        return lead * tf.add_n([tf.reduce_sum(o) for o in operands]) * tf.ones([width])
+
+    outputs = sequence_lstm(sequences, *slots.values())
+    return tf.ensure_shape(outputs, (1, sequences.shape[1], width))
+
+
+def _constant(weight: Any) -> tf.Tensor:
+    return tf.convert_to_tensor(weight._value, dtype=tf.float32)
+
+
+def _rnn(cell: Any, sequences: tf.Tensor) -> tf.Tensor:
+    implements = _implements(FUSED_RNN_OP, activation=_name(cell.activation))
 
     @tf.function(autograph=False, experimental_implements=implements)
     def sequence_rnn(inputs, kernel, recurrent_kernel, bias):

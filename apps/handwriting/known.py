@@ -20,7 +20,7 @@ PENDIGITS = Collection(
     citation="E. Alpaydin and F. Alimoglu, Pen-Based Recognition of Handwritten "
     "Digits, UCI Machine Learning Repository, 1996, doi:10.24432/C5MG6K",
     homepage="https://archive.ics.uci.edu/dataset/81",
-    limits="digits of 44 writers on one tablet of 1998; nothing else was seen",
+    limits="digits written on one tablet in the 1990s; nothing else was seen",
 )
 GW_ONLINE = Collection(
     name="Online-Handwritten George Washington Dataset",

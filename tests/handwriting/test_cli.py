@@ -2,6 +2,7 @@
 
 import json
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -229,3 +230,13 @@ def test_classifier_from_unipen_end_to_end(tmp_path, capsys):
     assert found["accuracy"] > 0.9
     report = (workdir / "report.md").read_text()
     assert "confusion.png" in report
+
+
+def test_the_shipped_digits_recogniser_reads_its_example(capsys):
+    folder = Path(__file__).parents[2] / "saved_models" / "handwriting_digits"
+    model = folder / "model.tflite"
+    assert model.stat().st_size <= 200_000
+    (found,) = answer(capsys, "predict", model, folder / "eight.json")
+    best = found["candidates"][0]
+    assert best["label"] == "8"
+    assert best["score"] > 0.9

@@ -1,5 +1,7 @@
 """The readers on the published collections, where a copy is at hand."""
 
+from pathlib import Path
+
 import pytest
 
 from apps.handwriting import readers, sources
@@ -63,3 +65,13 @@ def test_iam_ondb_sample_trains_with_one_command(real_data, tmp_path):
 
     assert train(tmp_path / "run", "--data", folder(real_data, "iam_ondb_sample")) == 0
     assert (tmp_path / "run" / "model.tflite").exists()
+
+
+def test_the_shipped_digits_recogniser_on_unseen_writers(real_data, capsys):
+    """99.36 %, as its README says, with the file that is shipped."""
+    from tests.handwriting.test_cli import answer
+
+    model = Path(__file__).parents[2] / "saved_models/handwriting_digits/model.tflite"
+    data = folder(real_data, "pendigits") / "pendigits-train"
+    found = answer(capsys, "evaluate", model, "--data", data)
+    assert (found["n"], round(found["accuracy"] * 1248)) == (1248, 1240)

@@ -60,7 +60,8 @@ def _layers(shape: tuple[int, int, int], kind: str) -> tuple[Any, Any, list[Any]
         wrapped = (
             keras.layers.Bidirectional(layer) if kind == "bidirectional" else layer
         )
-        return keras.Sequential([keras.Input((timesteps, features)), wrapped])
+        inputs = keras.Input((timesteps, features), batch_size=1)
+        return keras.Sequential([inputs, wrapped])
 
     sequence = kind != "last"
     ours = model(seqcore.LSTM(units, return_sequences=sequence))
@@ -114,17 +115,13 @@ def _build_layer(folder: Path, shape: tuple[int, int, int], kind: str) -> None:
 
 
 def _convert_keras(model: Any, precision: str) -> bytes:
-    """What a Keras user gets today: the converter on a batch of 1."""
+    """What a Keras user gets today: the converter on a model with a batch of 1."""
     import tensorflow as tf
 
-    signature = [tf.TensorSpec((1, *model.input_shape[1:]))]
-    function = tf.function(lambda x: model(x, training=False), signature)
-    with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(model, folder, function)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        if precision == "int8":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        return converter.convert()
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    if precision == "int8":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    return converter.convert()
 
 
 def _write_onnx(

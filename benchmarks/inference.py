@@ -283,12 +283,14 @@ def added_memory(load: Callable[[], Run]) -> float:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        before = resident()
-        run = load()
-        for _ in range(3):
-            run()
-        os.write(writer, str(resident() - before).encode())
-        os._exit(0)
+        try:
+            before = resident()
+            run = load()
+            for _ in range(3):
+                run()
+            os.write(writer, str(resident() - before).encode())
+        finally:
+            os._exit(0)  # never back into the parent's code
     os.waitpid(child, 0)
     os.close(writer)
     with os.fdopen(reader) as pipe:

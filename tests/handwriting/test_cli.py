@@ -220,8 +220,15 @@ def test_classifier_from_unipen_end_to_end(tmp_path, capsys):
     path = tmp_path / "digits"
     path.write_text("\n".join(lines) + "\n")
     workdir = tmp_path / "run"
-    settings = ("resample=0.2", "epochs=10", "learning_rate=0.02",
-                "weight_averaging=0", "dropout=0", "augment=0")  # fmt: skip
+    settings = (
+        "resample=0.2",
+        "epochs=10",
+        "learning_rate=0.02",
+        "weight_averaging=0",
+        "dropout=0",
+        "augment=0",
+        "buckets=1",
+    )
     flags = [part for setting in settings for part in ("--set", setting)]
     assert train(workdir, "--config", "digits", "--data", path, *flags) == 0
     capsys.readouterr()

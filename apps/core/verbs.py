@@ -87,6 +87,8 @@ def _finish(
     record = record | {"command": _command(app, record, task, run)}
     model = keras.saving.load_model(run.best_model, compile=False)
     metadata = recogniser.load(str(run.best_model), app).metadata
+    # Saved while training, the file holds the optimizer's state: twice the weights.
+    training.save_model(model, run.best_model, metadata)
     _say("exporting and evaluating the exported files")
     representative = list(task.representative_inputs(data.splits["train"], 100))
     exporting.export_all(

@@ -266,6 +266,7 @@ def _keras_outputs(model: keras.Model, inputs: Sequence[np.ndarray]):
     """Runs the classifier on hashed texts, in batches of a few shapes."""
     texts = model.get_layer("words").many(inputs)
     classifier = model.get_layer("classifier")
+    classifier.jit_compile = False  # see `TextTask.compile`
     lengths = np.array([len(text) for text in texts])
     boundaries = bucket_boundaries(lengths.tolist(), 4)
     found: list[np.ndarray] = [np.empty(0)] * len(texts)

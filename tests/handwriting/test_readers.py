@@ -83,7 +83,7 @@ def test_omniglot_names_letter_and_drawer_by_its_path(tmp_path):
 
 def test_gw_online(tmp_path):
     found = one(read(tmp_path, samples.GW, "2700270/1426_letters.txt"))
-    assert strokes(found) == [[[412, -236], [413, -239], [423, -240]], [[446, -242]]]
+    assert strokes(found) == [[[412, 236], [413, 239], [423, 240]], [[446, 242]]]
     assert (found.text, found.writer) == ("letters", "2700270")
 
 

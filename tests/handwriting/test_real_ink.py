@@ -34,6 +34,10 @@ def test_gw_online(real_data):
     assert all(text in name for name, text in texts.items())
     split = sources.divide(records, str(archive))
     assert len({r.writer for r in split["val"]}) == 3
+    # Upright: the dot of an i stands over its stem (y grows downwards).
+    dotted = [r.ink.strokes for r in records if r.text == "in"]
+    upright = [s[-1][:, 1].mean() < s[0][:, 1].mean() for s in dotted if len(s) > 1]
+    assert sum(upright) > 0.8 * len(upright)
 
 
 def test_omniglot(real_data):

@@ -4,8 +4,9 @@ Omniglot (Lake et al., Science 2015): `START`, then `x,y,t` a line, t in
 milliseconds, y upwards, `BREAK` behind each stroke. The path says the rest:
 `.../Latin/character01/0683_07.txt` is drawer 07's first letter of Latin.
 
-GW-online: the transcript on the first line, then `x y penstate`, y upwards,
-penstate 1 at a stroke's last point. Two of its files lack the transcript; it
+GW-online: the transcript on the first line, then `x y penstate`, penstate 1 at a
+stroke's last point. y grows downwards, as the words show when they are drawn (its
+Readme says upwards). Two of its files lack the transcript; it
 is then taken from the name, `1426619859856_word.txt`.
 """
 
@@ -86,7 +87,7 @@ def parse_gw(data: bytes, source: str) -> Found:
             if len(fields) != 3 or fields[2] not in ("0", "1"):
                 raise BadInk(f"line {place}: expected x y penstate, got {line[:40]!r}")
             x, y = (number(f, f"line {place}") for f in fields[:2])
-            strokes[-1].append([x, -y])
+            strokes[-1].append([x, y])
             if fields[2] == "1":
                 strokes.append([])
         if not strokes[-1]:

@@ -80,7 +80,8 @@ def write_report(
         ),
         f"- {len(data.labels)} labels: {', '.join(data.labels)}",
         f"- {size:,} parameters; {len(history)} epochs "
-        f"(best: {best[0] if best else '?'}), {seconds:.0f} s of training steps",
+        f"(best: {best[0] if best else '?'}, kept: the {task.config.keep}), "
+        f"{seconds:.0f} s of training steps",
         "",
         "## Every form of the model on the validation split",
         "",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator
@@ -15,6 +13,7 @@ from tensorflow.lite.python.convert import mlir_quantize
 from seqcore.export.errors import ExportError
 from seqcore.export.flatbuffer import finish, operators_of, shield_calibrator
 from seqcore.export.program import SERVING, Program
+from seqcore.export.stderr import quiet
 
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
 
@@ -29,7 +28,7 @@ def convert(
 
     ``int8`` leaves the operators of the layers named in ``keep_float`` alone.
     """
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet():
         program.save(folder)
         keys = list(program.signatures)
         converter = tf.lite.TFLiteConverter.from_saved_model(
@@ -87,16 +86,3 @@ def _explain(error: Exception) -> str:
         f"{first.strip()[:300]}; write that layer with operations from "
         "https://ai.google.dev/edge/litert/models/ops_compatibility"
     )
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the converter's C++ progress notes off the terminal."""
-    with open(os.devnull, "w") as null:
-        saved = os.dup(2)
-        os.dup2(null.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 import tempfile
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from seqcore.export.errors import ExportError
 from seqcore.export.flatbuffer import parse
+from seqcore.export.stderr import stderr_to
 
 _ROOMY_ARENA = 1 << 26
 _TENSOR_BYTES = 80
@@ -32,7 +30,7 @@ def arena_bytes(content: bytes) -> int | None:
     except ImportError:
         return None
     with tempfile.TemporaryFile() as log:
-        with _stderr_to(log):
+        with stderr_to(log):
             try:
                 runtime.Interpreter.from_bytes(
                     content,
@@ -90,15 +88,3 @@ def _to(array: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
     scale, zero = _scale(detail)
     info = np.iinfo(dtype)
     return np.clip(np.round(array / scale + zero), info.min, info.max).astype(dtype)
-
-
-@contextlib.contextmanager
-def _stderr_to(log: Any) -> Iterator[None]:
-    """Send what C++ code writes to standard error into a file."""
-    saved = os.dup(2)
-    os.dup2(log.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)

@@ -61,7 +61,7 @@ def test_help_does_not_import_keras():
         (["--set", "epochs=0"], "must be at least 1"),
         (["--set", "loud=perhaps"], "must be true or false"),
         (["--set", "learning_rate=-1"], "must be positive"),
-        (["--set", "quantize=int4"], "must be none, float16, dynamic or int8"),
+        (["--set", "quantize=int4"], "must be one of none, float16, dynamic, int8"),
         (["--set", "weight_averaging=1"], "must be in [0, 1)"),
         (["--noise", "loud"], "must be a number"),
         (["--data", "/no/such/folder"], "/no/such/folder"),

@@ -3,45 +3,52 @@
 import datetime
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from apps.core import exporting, figures, files, recogniser
 from apps.core.app import App
 from apps.core.rundir import RunDirectory
-from apps.core.task import Data, Task
+from apps.core.task import Data, Split, Task
 
 
 def compare_forms(
-    app: App, task: Task, model: keras.Model, data: Data, run: RunDirectory
-) -> list[dict[str, Any]]:
-    """Exports every quantisation, evaluates each on the validation split.
+    app: App, task: Task, model: keras.Model, split: Split, run: RunDirectory,
+    metadata: dict[str, Any], representative: Sequence[np.ndarray],
+) -> tuple[list[dict[str, Any]], list[np.ndarray]]:  # fmt: skip
+    """Exports every quantisation, evaluates each form of the model on `split`.
 
     The run's own model.tflite is among them. Evaluates model.keras and
     saved_model/ as well, since a form that disagrees is a bug to be seen.
+
+    Returns:
+        A row a form, and the outputs of model.tflite.
     """
     rows = []
-    split = data.splits["val"]
-    metadata = recogniser.load(str(run.best_model), app).metadata
-    representative = list(task.representative_inputs(data.splits["train"], 100))
+    deployed = run.path / "model.tflite"
     forms = [("model.keras", run.best_model), ("saved_model", run.path / "saved_model")]
-    for quantize in task.quantizations:
+    for quantize in dict.fromkeys((*task.quantizations, task.config.quantize)):
         if quantize == task.config.quantize:
-            forms.append((f"model.tflite ({quantize})", run.path / "model.tflite"))
+            forms.append((f"model.tflite ({quantize})", deployed))
             continue
         path = run.path / "quantized" / f"{quantize}.tflite"
         exporting.export_tflite(
             model, path, quantize, metadata, representative, task.streaming
         )
         forms.append((f"quantized/{quantize}.tflite", path))
+    deployed_outputs: list[np.ndarray] = []
     for name, path in forms:
         loaded = recogniser.load(str(path), app)
         begin = time.perf_counter()
         outputs = task.outputs(loaded.runner, split)
         seconds = time.perf_counter() - begin
-        found = task.metrics(split, outputs, data.labels)
+        found = task.metrics(split, outputs, loaded.labels)
+        if path == deployed:
+            deployed_outputs = outputs
         rows.append(
             {
                 "form": name,
@@ -50,7 +57,7 @@ def compare_forms(
                 "milliseconds_per_example": 1000 * seconds / len(split),
             }
         )
-    return rows
+    return rows, deployed_outputs
 
 
 def _choice(task: Task) -> str:

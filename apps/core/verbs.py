@@ -84,9 +84,11 @@ def _finish(
     """Exports the best epoch, evaluates the exported files, writes the report."""
     import keras
 
+    from seqcore import read_metadata
+
     record = record | {"command": _command(app, record, task, run)}
     model = keras.saving.load_model(run.best_model, compile=False)
-    metadata = recogniser.load(str(run.best_model), app).metadata
+    metadata = read_metadata(run.best_model)
     # Saved while training, the file holds the optimizer's state: twice the weights.
     training.save_model(model, run.best_model, metadata)
     _say("exporting and evaluating the exported files")
@@ -99,10 +101,10 @@ def _finish(
         representative,
         task.streaming,
     )
-    forms = report.compare_forms(app, task, model, data, run)
     split = data.splits["val"]
-    tflite = recogniser.load(str(run.path / "model.tflite"), app)
-    outputs = task.outputs(tflite.runner, split)
+    forms, outputs = report.compare_forms(
+        app, task, model, split, run, metadata, representative
+    )
     metrics = task.metrics(split, outputs, data.labels)
     history = run.history()
     pick = max if task.monitor_mode == "max" else min

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import functools
 import importlib
 import os
 import sys
@@ -27,8 +28,10 @@ def build_parser(app: App) -> argparse.ArgumentParser:
         formatter_class=raw,
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    # A mistyped flag must be an error, not the flag that it happens to begin.
+    add = functools.partial(verbs.add_parser, allow_abbrev=False)
 
-    train = verbs.add_parser(
+    train = add(
         "train",
         help="train a model; write it, its exports and a report to a run directory",
         description="Trains a model and writes the run directory: settings, metrics, "
@@ -75,7 +78,7 @@ def build_parser(app: App) -> argparse.ArgumentParser:
         help="continue a run that was stopped or killed",
     )
 
-    evaluate = verbs.add_parser("evaluate", help="measure a model on labelled data")
+    evaluate = add("evaluate", help="measure a model on labelled data")
     evaluate.add_argument(
         "model",
         metavar="MODEL",
@@ -90,7 +93,7 @@ def build_parser(app: App) -> argparse.ArgumentParser:
         help="train, val or test (default: val)",
     )
 
-    export = verbs.add_parser("export", help="write saved_model/ and model.tflite")
+    export = add("export", help="write saved_model/ and model.tflite")
     export.add_argument("model", metavar="MODEL", help="a .keras file")
     export.add_argument("--out", metavar="DIR", required=True)
     export.add_argument(
@@ -105,7 +108,7 @@ def build_parser(app: App) -> argparse.ArgumentParser:
         help="for int8, which measures ranges: the training data",
     )
 
-    predict = verbs.add_parser("predict", help=f"recognise {app.input_help}")
+    predict = add("predict", help=f"recognise {app.input_help}")
     predict.add_argument(
         "model",
         metavar="MODEL",
@@ -127,7 +130,7 @@ def build_parser(app: App) -> argparse.ArgumentParser:
         "predict": predict,
     }
     for name, verb in app.verbs.items():
-        parsers[name] = verbs.add_parser(name, help=verb.help)
+        parsers[name] = add(name, help=verb.help)
         importlib.import_module(verb.module).add_arguments(parsers[name])
     for option in app.options:
         for name in option.verbs:

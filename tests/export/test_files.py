@@ -84,9 +84,9 @@ def test_two_layers_of_a_thousand_steps_convert_soon_and_stay_small(tmp_path):
         LSTM(96, return_sequences=True),
         timesteps=1000,
     )
-    start = time.monotonic()
+    start = time.process_time()  # other processes do not count
     report = seqcore.export_tflite(big, tmp_path / "m.tflite", verbose=False)
-    assert time.monotonic() - start < 60  # 20 s on a quiet machine; this one shares
+    assert time.process_time() - start < 20
     assert report.size < 1.1 * 4 * big.count_params() + 20_000
     operators = inspect_tflite(tmp_path / "m.tflite")["operators"]
     assert operators["WHILE"] == 4  # an outer and an inner loop a layer
@@ -164,10 +164,7 @@ def test_fused_variants_of_the_lstm(variant, tmp_path):
 
 def test_fused_does_not_clip_the_cell_where_keras_does_not(tmp_path):
     net = model_of(LSTM(4), timesteps=40)
-    for gate in range(4):  # gates wide open: the cell counts to 40
-        net.layers[0].cell.bias[gate * 4 : gate * 4 + 4].assign(
-            [20.0] * 4
-        ) if 0 else None
+    # Gates wide open: the cell counts to 40.
     net.layers[0].cell.bias.assign(np.full(16, 20.0, "float32"))
     path = tmp_path / "m.tflite"
     seqcore.export_tflite(net, path, lowering="fused", verbose=False)

@@ -145,8 +145,11 @@ def test_variants_together_train_save_and_go_in_bidirectional(tmp_path):
     )
     model.compile(keras.optimizers.Adam(0.05), "mse")
     y = np.ones((BATCH, 1), "float32")
-    losses = [float(model.train_on_batch(x, y)) for _ in range(10)]
-    assert losses[-1] < 0.5 * losses[0]
+    before = model.evaluate(x, y, verbose=0)
+    # Training draws dropout and zoneout anew at each step; its own loss jumps.
+    losses = [float(model.train_on_batch(x, y)) for _ in range(30)]
+    assert np.all(np.isfinite(losses))
+    assert model.evaluate(x, y, verbose=0) < 0.1 * before
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     got, want = map(to_numpy, (loaded(x), model(x)))

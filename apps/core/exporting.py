@@ -21,6 +21,7 @@ def export_tflite(
     metadata: dict[str, Any],
     representative: Iterable[np.ndarray] | None = None,
     streaming: bool = False,
+    chunk: int | None = None,
 ) -> None:
     """Writes the .tflite file; `representative` inputs have no batch axis."""
     samples = None
@@ -42,6 +43,7 @@ def export_tflite(
             probe_data=samples[:_PROBES] if samples else None,
             metadata=metadata,
             streaming=streaming,
+            chunk=chunk if streaming else None,
             verbose=False,
         )
     except ExportError as error:
@@ -55,12 +57,13 @@ def export_all(
     metadata: dict[str, Any],
     representative: Iterable[np.ndarray] | None = None,
     streaming: bool = False,
+    chunk: int | None = None,
 ) -> dict[str, Path]:
     """Writes saved_model/ and model.tflite into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     found = {"tflite": folder / "model.tflite", "saved_model": folder / "saved_model"}
     path = found["tflite"]
-    export_tflite(model, path, quantize, metadata, representative, streaming)
+    export_tflite(model, path, quantize, metadata, representative, streaming, chunk)
     seqcore.export_saved_model(model, found["saved_model"], metadata=metadata)
     return found
 

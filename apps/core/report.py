@@ -37,7 +37,13 @@ def compare_forms(
             continue
         path = run.path / "quantized" / f"{quantize}.tflite"
         exporting.export_tflite(
-            model, path, quantize, metadata, representative, task.streaming
+            model,
+            path,
+            quantize,
+            metadata,
+            representative,
+            task.streaming,
+            task.stream_chunk,
         )
         forms.append((f"quantized/{quantize}.tflite", path))
     deployed_outputs: list[np.ndarray] = []

@@ -68,6 +68,11 @@ class Task(abc.ABC, Generic[C]):
         input and the state in, outputs and the new state out."""
         return False
 
+    @property
+    def stream_chunk(self) -> int | None:
+        """Time steps that a call of `stream` takes; None: any number."""
+        return None
+
     @abc.abstractmethod
     def load(
         self,

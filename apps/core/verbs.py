@@ -100,6 +100,7 @@ def _finish(
         metadata,
         representative,
         task.streaming,
+        task.stream_chunk,
     )
     split = data.splits["val"]
     forms, outputs = report.compare_forms(
@@ -192,6 +193,7 @@ def export(app: App, arguments: Namespace) -> None:
         loaded.metadata,
         representative,
         task.streaming,
+        task.stream_chunk,
     )
     sizes = {name: exporting.size_of(path) for name, path in found.items()}
     summary = {name: str(path) for name, path in found.items()} | {

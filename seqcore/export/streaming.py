@@ -209,16 +209,16 @@ def _recurrent(lower: Any, states: States) -> Callable[..., Any]:
     return run
 
 
-def _window(layer: Any) -> tuple[int, int, bool]:
-    """Window and hop in time steps, and whether zeros precede the sequence."""
+def _window(layer: Any) -> tuple[int, int, int]:
+    """Window and hop in time steps, and how many zeros precede the sequence."""
     if hasattr(layer, "streaming_window"):
         window, hop = layer.streaming_window
-        return int(window), int(hop), False
+        return int(window), int(hop), int(getattr(layer, "streaming_padding", 0))
     stride = _first(layer.strides)
     if isinstance(layer, _POOLINGS):
-        return _first(layer.pool_size), stride, False
+        return _first(layer.pool_size), stride, 0
     size = (_first(layer.kernel_size) - 1) * _first(layer.dilation_rate) + 1
-    return size, stride, layer.padding == "causal"
+    return size, stride, size - 1 if layer.padding == "causal" else 0
 
 
 def _first(value: Any) -> int:
@@ -240,21 +240,25 @@ def _window_calls(model: Any, states: States) -> dict[Any, Callable[..., Any]]:
 
 def _windowed(layer: Any, states: States) -> Callable[..., Any]:
     """``layer`` over the windows that are complete with this chunk."""
-    window, hop, causal = _window(layer)
-    # Steps to drop before the first window: the zeros that precede the sequence.
-    first_skip = 0 if causal else window - 1
+    window, hop, padding = _window(layer)
+    # Steps to wait before the first window is complete, beyond its first step.
+    first_skip = window - 1 - padding
 
     def call(chunk, **_):
-        x = chunk
-        if window > 1:
-            shape = (1, window - 1, *chunk.shape[2:])
-            name = states.take(layer, "frames", shape, chunk.dtype)
-            x = tf.concat([states.read(name), chunk], axis=1)
-            states.write(name, x[:, -(window - 1) :])
         fixed = chunk.shape[1]
         aligned = hop == 1 or (fixed is not None and fixed % hop == 0)
         # Behind a layer with strides a chunk may be empty: no window is then complete.
-        if first_skip == 0 and aligned and not states.multirate:
+        static = aligned and not states.multirate
+        # Windows that begin or end where hops do: a chunk completes one for each.
+        static = static and first_skip in (0, hop - 1)
+        kept = padding if static else window - 1
+        x = chunk
+        if kept > 0:
+            shape = (1, kept, *chunk.shape[2:])
+            name = states.take(layer, "frames", shape, chunk.dtype)
+            x = tf.concat([states.read(name), chunk], axis=1)
+            states.write(name, x[:, -kept:])
+        if static:
             return _valid(layer, x)
         states.multirate = True
         # The state counts from zero, so that all state starts at zero.
@@ -264,8 +268,8 @@ def _windowed(layer: Any, states: States) -> Callable[..., Any]:
         complete = tf.maximum((n - 1 - skip) // hop + 1, 0)
         states.write(phase, [first_skip - (skip + complete * hop - n)])
         # One window of zeros behind, so that there is always one to compute.
-        padding = [[0, 0], [0, window]] + [[0, 0]] * (len(chunk.shape) - 2)
-        y = _valid(layer, tf.pad(x[:, skip:], padding))
+        zeros = [[0, 0], [0, window]] + [[0, 0]] * (len(chunk.shape) - 2)
+        y = _valid(layer, tf.pad(x[:, skip:], zeros))
         return y[:, :complete]
 
     return call

@@ -1,0 +1,190 @@
+"""Gathers the page, LiteRT.js and the shipped models into one folder.
+
+The folder needs no server but a static one. In it, `models.json` tells the page
+what there is: for each model its panel, its variants and its examples, read from
+the files themselves.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from apps.core import files
+from apps.core.errors import UserError
+from seqcore.export.metadata import read_metadata
+
+HERE = Path(__file__).parent
+STATIC = ("index.html", "style.css", "icon.svg", "seqcore.js", "sw.js")
+STATIC_FOLDERS = ("page", "seqcore")
+PACKAGES = HERE / "node_modules" / "@litertjs"
+PANELS = {"handwriting": "draw", "speech": "speak", "text": "type"}
+EXAMPLES = {"draw": (".json",), "speak": (".flac", ".wav"), "type": (".txt",)}
+BARE_IMPORT = '"@litertjs/wasm-utils"'
+
+
+def build(out: Path, saved_models: Path, float_variants: bool = True) -> None:
+    """Writes the folder `out`, anew but for float variants that are still good.
+
+    Args:
+        out: A folder that `build` wrote before, an empty one, or none yet.
+        saved_models: A folder of folders with `model.tflite`.
+        float_variants: Also export `model.keras`, where there is one, in float32.
+
+    Raises:
+        UserError: LiteRT.js is not installed, there is no model, or `out` holds
+            something else.
+    """
+    if out.exists() and (not out.is_dir() or not _ours(out)):
+        raise UserError(f"{out}: not a folder that this command wrote: choose another")
+    out.mkdir(parents=True, exist_ok=True)
+    for name in STATIC_FOLDERS:
+        shutil.rmtree(out / name, ignore_errors=True)
+        shutil.copytree(HERE / name, out / name)
+    for name in STATIC:
+        shutil.copy(HERE / name, out / name)
+    _copy_litert(out / "vendor" / "litert")
+    models = list(_models(saved_models, out, float_variants))
+    if not models:
+        raise UserError(f"{saved_models}: holds no folder with a model.tflite")
+    files.write_json(out / "models.json", {"models": models})
+    _write_list(out, models)
+
+
+def _ours(out: Path) -> bool:
+    return (out / "models.json").exists() or not any(out.iterdir())
+
+
+def _copy_litert(out: Path) -> None:
+    """LiteRT.js as plain modules: the one import by bare name becomes a path."""
+    core, tools = PACKAGES / "core", PACKAGES / "wasm-utils"
+    if not core.is_dir():
+        raise UserError(f"LiteRT.js is not installed: run npm ci --prefix {HERE}")
+    (out / "wasm").mkdir(parents=True, exist_ok=True)
+    code = (core / "dist" / "index.js").read_text(encoding="utf-8")
+    if BARE_IMPORT not in code:
+        raise UserError(
+            f"{core}: does not import {BARE_IMPORT} as version 2.5.3 does: install the "
+            f"version of package-lock.json with npm ci --prefix {HERE}"
+        )
+    code = code.replace(BARE_IMPORT, '"./wasm-utils.js"')
+    files.write_text(out / "index.js", _without_map(code))
+    code = (tools / "dist" / "index.js").read_text(encoding="utf-8")
+    files.write_text(out / "wasm-utils.js", _without_map(code))
+    for kind in ("", "_compat"):
+        # The second is for browsers without relaxed SIMD; the page loads one of them.
+        for suffix in ("js", "wasm"):
+            name = f"litert_wasm{kind}_internal.{suffix}"
+            shutil.copyfile(core / "wasm" / name, out / "wasm" / name)
+    package = json.loads((core / "package.json").read_text(encoding="utf-8"))
+    files.write_text(
+        out / "NOTICE.txt",
+        f"{package['name']} {package['version']}, {package['license']}, "
+        f"{package['repository']['url']}\n"
+        "Changed: one import by bare name is a relative one; source maps left out.\n",
+    )
+
+
+def _without_map(code: str) -> str:
+    lines = code.splitlines(keepends=True)
+    return "".join(x for x in lines if not x.startswith("//# sourceMappingURL"))
+
+
+def _models(saved: Path, out: Path, float_variants: bool) -> Iterator[dict[str, Any]]:
+    for source in sorted(saved.glob("*/model.tflite")):
+        folder, name = source.parent, source.parent.name
+        metadata = read_metadata(source)
+        panel = PANELS.get(metadata.get("app", ""))
+        if panel is None:
+            continue
+        target = out / "models" / name
+        target.mkdir(parents=True, exist_ok=True)
+        quantize = metadata["seqcore"]["quantize"]
+        variants = [target / f"{quantize}.tflite"]
+        shutil.copyfile(source, variants[0])
+        if float_variants and quantize != "none" and (folder / "model.keras").exists():
+            variants.append(_float_variant(folder / "model.keras", metadata, target))
+        examples = [
+            Path(shutil.copyfile(file, target / file.name))
+            for file in sorted(folder.iterdir())
+            if file.suffix in EXAMPLES[panel]
+        ]
+        symbol = metadata["settings"].get("model") == "classify"
+        yield {
+            "name": name,
+            "title": _title(folder),
+            "panel": panel,
+            "mode": "symbol" if symbol else "word",
+            "streams": "detector" in metadata,
+            "variants": [_variant(path, out) for path in variants],
+            "examples": [path.relative_to(out).as_posix() for path in examples],
+        }
+
+
+def _variant(path: Path, out: Path) -> dict[str, Any]:
+    return {
+        "file": path.relative_to(out).as_posix(),
+        "quantize": read_metadata(path)["seqcore"]["quantize"],
+        "bytes": path.stat().st_size,
+        "hash": _hash(path),
+    }
+
+
+def _float_variant(source: Path, shipped: dict[str, Any], target: Path) -> Path:
+    """The .keras file as a float32 .tflite; kept while its weights are the same."""
+    path = target / "float.tflite"
+    weights = shipped["seqcore"]["weights_sha256"]
+    if path.exists() and read_metadata(path)["seqcore"]["weights_sha256"] == weights:
+        return path
+    import importlib
+
+    from apps.core import exporting, recogniser
+
+    app = importlib.import_module(f"apps.{shipped['app']}").APP
+    model = recogniser.load(str(source), app)
+    task = app.make_task(model.config(app))
+    metadata = {key: value for key, value in shipped.items() if key != "seqcore"}
+    print(f"exporting {source.parent.name} in float32", flush=True)
+    exporting.export_tflite(
+        model.runner,
+        path,
+        "none",
+        metadata,
+        streaming=task.streaming,
+        chunk=task.stream_chunk,
+    )
+    return path
+
+
+def _title(folder: Path) -> str:
+    """The heading of the model's card."""
+    card = folder / "README.md"
+    lines = card.read_text(encoding="utf-8").splitlines() if card.exists() else []
+    return next((x[2:].strip() for x in lines if x.startswith("# ")), folder.name)
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def _write_list(out: Path, models: list[dict[str, Any]]) -> None:
+    """`files.js`: what the service worker keeps from the first visit on."""
+    static = [out / name for name in STATIC if name != "sw.js"]
+    static += [f for name in STATIC_FOLDERS for f in sorted((out / name).iterdir())]
+    litert = out / "vendor" / "litert"
+    static += [litert / "index.js", litert / "wasm-utils.js"]
+    static += sorted((litert / "wasm").glob("litert_wasm_internal.*"))
+    static.append(out / "models.json")
+    digest = hashlib.sha256()
+    for path in static:
+        digest.update(f"{path.relative_to(out)} {_hash(path)}\n".encode())
+    first = ["./", *(path.relative_to(out).as_posix() for path in static)]
+    for model in models:
+        variant = model["variants"][0]
+        first.append(f"{variant['file']}?{variant['hash']}")
+    value = {"version": digest.hexdigest()[:12], "first": first}
+    files.write_text(
+        out / "files.js", f"self.SEQCORE_FILES = {json.dumps(value, indent=1)};\n"
+    )

@@ -1,0 +1,204 @@
+/** The card of a panel's model: what it is, its variants, its speed, your own file. */
+
+import { load, SeqcoreError } from '../seqcore.js';
+import { element, showProblem } from './bars.js';
+
+const VARIANTS = { none: 'float', float16: 'float16', dynamic: 'dynamic', int8: 'int8' };
+const MEANING = {
+  none: 'weights and arithmetic in 32-bit floats',
+  float16: 'weights in 16-bit floats, arithmetic in 32',
+  dynamic: 'weights in 8-bit integers, states in floats',
+  int8: 'weights and arithmetic in 8-bit integers',
+};
+const PANEL_OF = { handwriting: 'Draw', speech: 'Speak', text: 'Type' };
+const RUNS_SHOWN = 25;
+
+export class Card {
+  #times = [];
+  #wanted = 0;
+
+  /**
+   * @param {HTMLElement} root
+   * @param {string} app The application whose files this panel takes.
+   * @param {(model: object) => void} onModel Called with each model that was loaded.
+   */
+  constructor(root, app, onModel) {
+    this.app = app;
+    this.onModel = onModel;
+    this.model = null;
+    this.title = element('h2');
+    this.what = element('p', { class: 'what' });
+    this.choice = element('div', {
+      class: 'choice',
+      role: 'radiogroup',
+      'aria-label': 'Variant of the file',
+    });
+    this.input = element('input', { type: 'file', accept: '.tflite', hidden: true });
+    this.input.setAttribute('aria-label', 'Your own .tflite file');
+    const own = element('button', { class: 'quiet', type: 'button' }, 'Use your own…');
+    this.problem = element('p', { class: 'problem', role: 'alert', hidden: true });
+    this.facts = element('dl', { class: 'facts' });
+    this.more = element('dl', { class: 'more' });
+    root.append(
+      element('div', {}, this.title, this.what),
+      element('div', { class: 'side' }, this.choice, own, this.input),
+      this.problem,
+      this.facts,
+      element('details', {}, element('summary', {}, 'Model card'), this.more),
+    );
+    own.addEventListener('click', () => this.input.click());
+    this.input.addEventListener('change', () => {
+      if (this.input.files[0]) this.useOwn(this.input.files[0]);
+      this.input.value = '';
+    });
+    takeDrops(root, (file) => this.useOwn(file));
+  }
+
+  /** Loads a shipped model (an entry of models.json) in its first variant. */
+  async use(entry) {
+    this.choice.replaceChildren();
+    if (entry.variants.length > 1) {
+      for (const variant of entry.variants) {
+        const button = radio(VARIANTS[variant.quantize] ?? variant.quantize);
+        button.title = MEANING[variant.quantize] ?? '';
+        button.addEventListener('click', () => this.#open(entry, variant));
+        button.dataset.quantize = variant.quantize;
+        this.choice.append(button);
+      }
+      asRadioGroup(this.choice);
+    }
+    await this.#open(entry, entry.variants[0]);
+  }
+
+  async #open(entry, variant) {
+    for (const button of this.choice.children) {
+      check(button, button.dataset.quantize === variant.quantize);
+    }
+    const name = variant.file.split('/').pop();
+    await this.#load(`${variant.file}?${variant.hash}`, name, entry.title);
+  }
+
+  /** A file of the reader's; one of the wrong kind is refused with a sentence. */
+  async useOwn(file) {
+    const loaded = await this.#load(file, file.name, file.name);
+    if (loaded) this.choice.replaceChildren();
+  }
+
+  async #load(source, name, title) {
+    const turn = ++this.#wanted;
+    showProblem(this.problem, null);
+    try {
+      const model = await load(source, { name });
+      if (model.app !== this.app) {
+        model.close();
+        throw new SeqcoreError(
+          `${name} is a model for ${PANEL_OF[model.app]}: open it there. This panel ` +
+            `takes files of apps.${this.app}.`,
+        );
+      }
+      if (turn !== this.#wanted) {
+        model.close();
+        return false;
+      }
+      const last = this.model;
+      this.model = model;
+      this.#times = [];
+      this.#describe(title);
+      this.onModel(model);
+      last?.close();
+      return true;
+    } catch (error) {
+      if (turn === this.#wanted) showProblem(this.problem, error);
+      return false;
+    }
+  }
+
+  /** Counts a run into the median that the card shows. */
+  ran(milliseconds) {
+    this.#times = [...this.#times, milliseconds].slice(-RUNS_SHOWN);
+    const middle = [...this.#times].sort((a, b) => a - b)[this.#times.length >> 1];
+    this.speed.textContent = `${middle < 10 ? middle.toFixed(1) : middle.toFixed(0)} ms`;
+    this.speed.dataset.milliseconds = middle;
+  }
+
+  #describe(title) {
+    const { model } = this;
+    const data = model.metadata.training_data ?? {};
+    this.title.textContent = title;
+    this.what.textContent = sentence(model.metadata.input ?? '');
+    this.speed = element('dd', {}, '–');
+    this.facts.replaceChildren(
+      ...fact('File', `${Math.round(model.bytes / 1000).toLocaleString('en')} KB`),
+      ...fact('A run takes', this.speed),
+      ...fact('Labels', String(model.labels.length)),
+      ...fact('Variant', VARIANTS[model.quantize] ?? model.quantize),
+    );
+    const own = model.metadata.seqcore ?? {};
+    const difference = own.max_difference_from_keras;
+    const rows = {
+      Labels: model.labels.map((label) => label.replaceAll('_', ' ')).join(', '),
+      Variant: MEANING[model.quantize] ?? model.quantize,
+      'Training data': data.name,
+      Licence: data.licence,
+      Citation: data.citation,
+      Limits: data.limits ?? data.note,
+      Configuration: `apps.${model.app}, ${model.metadata.config ?? 'own settings'}`,
+      'Largest difference from Keras':
+        typeof difference === 'number' ? difference.toExponential(1) : undefined,
+      'Made with': own.version && `seqcore ${own.version}, Keras ${own.keras}`,
+      'Weights, SHA-256': own.weights_sha256,
+    };
+    this.more.replaceChildren(
+      ...Object.entries(rows).flatMap(([name, value]) =>
+        value ? [element('dt', {}, name), element('dd', {}, String(value))] : [],
+      ),
+    );
+  }
+}
+
+function fact(name, value) {
+  const shown = value instanceof Element ? value : element('dd', {}, value);
+  return [element('div', {}, element('dt', {}, name), shown)];
+}
+
+function sentence(text) {
+  return text && `Takes ${text}${text.endsWith('.') ? '' : '.'}`;
+}
+
+/** Dropped files go to `use`; the element shows that it would take one. */
+export function takeDrops(target, use) {
+  target.addEventListener('dragover', (event) => {
+    event.preventDefault();
+    target.classList.add('over');
+  });
+  target.addEventListener('dragleave', () => target.classList.remove('over'));
+  target.addEventListener('drop', (event) => {
+    event.preventDefault();
+    target.classList.remove('over');
+    const file = event.dataTransfer.files[0];
+    if (file) use(file);
+  });
+}
+
+export function radio(text) {
+  return element('button', { type: 'button', role: 'radio', 'aria-checked': 'false' }, text);
+}
+
+export function check(button, on) {
+  button.setAttribute('aria-checked', String(on));
+  button.tabIndex = on ? 0 : -1;
+}
+
+/** Arrow keys move the choice, as a group of radio buttons does. */
+export function asRadioGroup(group) {
+  group.onkeydown = (event) => {
+    const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    const buttons = [...group.children];
+    const at = buttons.indexOf(document.activeElement) + by;
+    const next = buttons[(at + buttons.length) % buttons.length];
+    next.focus();
+    next.click();
+  };
+}

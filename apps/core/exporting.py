@@ -1,6 +1,6 @@
 """From a trained .keras file to the files that are deployed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ def export_tflite(
     representative: Iterable[np.ndarray] | None = None,
     streaming: bool = False,
     chunk: int | None = None,
+    shape: Sequence[int] | None = None,
 ) -> None:
     """Writes the .tflite file; `representative` inputs have no batch axis."""
     samples = None
@@ -44,6 +45,7 @@ def export_tflite(
             metadata=metadata,
             streaming=streaming,
             chunk=chunk if streaming else None,
+            shape=shape,
             verbose=False,
         )
     except ExportError as error:
@@ -58,12 +60,19 @@ def export_all(
     representative: Iterable[np.ndarray] | None = None,
     streaming: bool = False,
     chunk: int | None = None,
+    shape: Sequence[int] | None = None,
 ) -> dict[str, Path]:
-    """Writes saved_model/ and model.tflite into `folder`."""
+    """Writes saved_model/ and model.tflite into `folder`.
+
+    Args:
+        shape: Fixes the input's shape, batch axis included, in model.tflite.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     found = {"tflite": folder / "model.tflite", "saved_model": folder / "saved_model"}
     path = found["tflite"]
-    export_tflite(model, path, quantize, metadata, representative, streaming, chunk)
+    export_tflite(
+        model, path, quantize, metadata, representative, streaming, chunk, shape
+    )
     seqcore.export_saved_model(model, found["saved_model"], metadata=metadata)
     return found
 

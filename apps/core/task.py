@@ -73,6 +73,15 @@ class Task(abc.ABC, Generic[C]):
         """Time steps that a call of `stream` takes; None: any number."""
         return None
 
+    def fixed_shape(self, model: keras.Model) -> tuple[int, ...] | None:
+        """The input's shape, batch axis included, that the settings of an export
+        fix in model.tflite; None leaves lengths free."""
+        return None
+
+    def more_metadata(self) -> dict[str, Any]:
+        """What exported files carry beside labels and settings."""
+        return {}
+
     @abc.abstractmethod
     def load(
         self,

@@ -75,6 +75,7 @@ def _metadata(app: App, task: Task, data: Data, record: dict[str, Any]):
         "input": task.input_description,
         "settings": to_json(task.config),
         "training_data": data.description,
+        **task.more_metadata(),
     }
 
 
@@ -186,14 +187,16 @@ def export(app: App, arguments: Namespace) -> None:
         data = task.load(arguments.data, ("train",), loaded.labels)
         representative = list(task.representative_inputs(data.splits["train"], 100))
     assert isinstance(loaded.runner, keras.Model)
+    shape = task.fixed_shape(loaded.runner)
     found = exporting.export_all(
         loaded.runner,
         Path(arguments.out),
         arguments.quantize,
-        loaded.metadata,
+        loaded.metadata | {"settings": to_json(task.config)},
         representative,
         task.streaming,
         task.stream_chunk,
+        shape,
     )
     sizes = {name: exporting.size_of(path) for name, path in found.items()}
     summary = {name: str(path) for name, path in found.items()} | {

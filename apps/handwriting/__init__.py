@@ -62,6 +62,13 @@ APP = App(
             metavar="N",
         ),
         Option(
+            "--length",
+            "length",
+            "fix model.tflite's input to N points, for runtimes that want that",
+            verbs=("export",),
+            metavar="N",
+        ),
+        Option(
             "--val-writers",
             "val_writers",
             "writers of the validation split, by commas",

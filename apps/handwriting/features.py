@@ -64,36 +64,52 @@ class PenFeatures(keras.layers.Layer):
             the mean length of a segment so far, with y counted from the mean so
             far: no step depends on later ink. It takes no resampling.
         resample: Length of a step in scales; 0 keeps the points as they are.
+        steps: Makes so many steps of every ink, for files of fixed shapes: what is
+            too few is filled up, what is too many cut off. 0: as many as the longest
+            ink of the batch has. Only with resampling.
 
     Input shape: [batch, N, 4]. Output shape: [batch, steps, 10].
 
     Raises:
-        ValueError: another scale, or a negative resample.
+        ValueError: another scale, a negative resample or steps, or steps without
+            resampling.
     """
 
-    def __init__(self, scale: str = "spread", resample: float = 0.0, **kwargs: Any):
+    def __init__(
+        self,
+        scale: str = "spread",
+        resample: float = 0.0,
+        steps: int = 0,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         if scale not in ("box", "spread"):
             raise ValueError(f"scale={scale!r}: expected box or spread")
         if not resample >= 0:
             raise ValueError(f"resample={resample}: must not be negative")
+        if steps < 0 or (steps and not resample):
+            raise ValueError(
+                f"steps={steps}: must not be negative, and goes with resampling only"
+            )
         self.scale = scale
         self.resample = resample
+        self.steps = steps
         self.supports_jit = not resample  # the number of steps depends on the ink
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        return {**config, "scale": self.scale, "resample": self.resample}
+        own = {"scale": self.scale, "resample": self.resample, "steps": self.steps}
+        return {**config, **own}
 
     def compute_output_shape(self, input_shape):
-        steps = None if self.resample else input_shape[1]
+        steps = (self.steps or None) if self.resample else input_shape[1]
         return (input_shape[0], steps, FEATURES)
 
     def call(self, points):
         path = _Path(points)
         xy, unit = (_box if self.scale == "box" else _spread)(path, self.resample)
         if self.resample:
-            xy, lifts, valid = _resample(path, xy / unit, self.resample)
+            xy, lifts, valid = _resample(path, xy / unit, self.resample, self.steps)
             step = self.resample
         else:
             xy, lifts, valid = xy / unit, path.lifts(), path.valid
@@ -192,8 +208,9 @@ def _at_least(path: _Path, unit, resample: float):
     return ops.maximum(ops.maximum(unit, floor), 1e-6)[..., None]
 
 
-def _resample(path: _Path, xy, step: float):
-    """Positions and pen lifts at equal distances along the path.
+def _resample(path: _Path, xy, step: float, fixed: int):
+    """Positions and pen lifts at equal distances along the path, `fixed` of them or
+    (0) as many as the longest path has.
 
     Returns:
         xy [batch, steps, 2], lifts [batch, steps], valid [batch, steps].
@@ -205,7 +222,7 @@ def _resample(path: _Path, xy, step: float):
     along = _prefix_sums(length + path.up)
     total = along[:, -1]
     steps = ops.cast(ops.floor(total + _EDGE), "int32") + 1
-    longest = ops.max(steps)
+    longest = fixed or ops.max(steps)
     batch = ops.shape(along)[0]
     # How many points lie at or before each step: count them by the first step
     # that is not before them, then sum up. Linear in points and steps.

@@ -10,6 +10,7 @@ import numpy as np
 from apps.core.errors import UserError
 from apps.handwriting.ink import Ink, beside
 from apps.handwriting.readers import Record
+from apps.handwriting.writer import Hand, draw_strokes
 
 _ASCENDING = "bdfhklt0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _DESCENDING = "gpqy"
@@ -94,24 +95,59 @@ class Speller:
         """What can be written."""
         return frozenset(self._own)
 
-    def write(self, text: str, rng: np.random.Generator) -> Ink:
+    def write(self, text: str, hand: Hand, rng: np.random.Generator) -> Ink:
         """`text` in one person's letters where that person wrote all of them.
+
+        Args:
+            text: Of `characters` only.
+            hand: Whose pen draws them, and whose habits join and delay strokes.
+            rng: Draws the rest.
 
         Raises:
             KeyError: a character that is not in `characters`.
         """
         hands = [set(self._own[character]) for character in text]
         common = sorted(set.intersection(*hands), key=natural)
-        hand = str(rng.choice(common)) if common else None
+        person = str(rng.choice(common)) if common else None
         x_height = rng.uniform(0.8, 1.2)
-        letters = []
+        gap = rng.uniform(0.08, 0.45)
+        delays = rng.random() < hand.delay
+        strokes: list[np.ndarray] = []
+        late: list[np.ndarray] = []
+        right, can_join = 0.0, False
         for character in text:
             kept = self._own[character]
-            own = kept[hand or str(rng.choice(sorted(kept)))]
+            own = kept[person or str(rng.choice(sorted(kept)))]
             ink = own[int(rng.integers(len(own)))]
-            letters.append(_on_baseline(ink, character, x_height, rng))
-        gaps = rng.uniform(0.08, 0.45) + rng.uniform(-0.06, 0.06, len(text) - 1)
-        return beside(letters, gaps.tolist())
+            ink = _on_baseline(ink, character, x_height, rng)
+            left, _, far, _ = ink.box()
+            space = 0.0 if not strokes else max(0.0, gap + rng.uniform(-0.06, 0.06))
+            shift = np.array([right + space - left, 0.0])
+            placed = [s + shift for s in ink.strokes]
+            right += space + far - left
+            marks = _marks(placed, character)
+            joins = can_join and 0 not in marks and rng.random() < hand.join
+            body = [s for i, s in enumerate(placed) if i not in marks]
+            if joins:
+                strokes[-1] = np.concatenate([strokes[-1], body[0]])
+                body = body[1:]
+            strokes += body
+            (late if delays else strokes).extend(placed[i] for i in sorted(marks))
+            # A stroke that ends on the left of its letter leads nowhere.
+            can_join = strokes[-1][-1, 0] > right - 0.4 * (far - left)
+            can_join &= delays or not marks
+            can_join &= not character.isdigit()
+        return draw_strokes([*strokes, *late], hand, rng)
+
+
+def _marks(strokes: Sequence[np.ndarray], character: str) -> set[int]:
+    """Which strokes of a letter are its dot or bar."""
+    if len(strokes) < 2 or character not in "ijtf":
+        return set()
+    sizes = [np.ptp(s, axis=0) for s in strokes]
+    if character in "ij":
+        return {int(np.argmin([size.max() for size in sizes]))}
+    return {int(np.argmax([size[0] - size[1] for size in sizes]))}
 
 
 def _on_baseline(

@@ -17,12 +17,15 @@ class HandwritingConfig(TrainingConfig):
     text: str = ""
     """A text file whose words the synthetic writer writes; empty: built-in words."""
     fonts: str = "futural,scripts,cursive"
-    """Hershey faces of the synthetic writer, by commas."""
+    """Faces of the synthetic writer, by commas: Hershey's, and school. One named
+    twice is written twice as often."""
     synthetic_size: int = 6000
     """Words the synthetic writer writes for training."""
     letters: str = ""
-    """Single letters of real people (files or archives by commas): half of the
-    synthetic words of training are spelled with them."""
+    """Single letters of real people (files or archives by commas): a share of the
+    synthetic words is spelled with them, in validation with other people's."""
+    spelled: float = 0.5
+    """That share."""
     compose: str = ""
     """Lengths, as in 3-8: lines of so many symbols of one writer side by side are
     made of single symbols, which become the characters to transcribe."""
@@ -51,6 +54,11 @@ class HandwritingConfig(TrainingConfig):
     people differ in how they draw a symbol, less in how they write a word."""
     buckets: int = 6
     """Lengths that training batches are padded to; 1 pads all to the longest."""
+    length: int = 0
+    """Points that an exported .tflite takes, no fewer and no more; 0: any number.
+    An ink of fewer is filled up with points whose pen is -1."""
+    begin_with: str = ""
+    """A model.keras of the same architecture whose weights training begins with."""
     decoder: str = "greedy"
     """greedy or beam; a language model or a lexicon makes it beam."""
     beam: int = 16
@@ -76,8 +84,13 @@ class HandwritingConfig(TrainingConfig):
                      "layers", "buckets", "beam", "lm_order"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise UserError(f"{name}={getattr(self, name)}: must be at least 1")
-        if not 0 <= self.reorder <= 1:
-            raise UserError(f"reorder={self.reorder}: must be in [0, 1]")
+        for name in ("reorder", "spelled"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name}={getattr(self, name)}: must be in [0, 1]")
+        if self.length < 0 or (self.length and self.model == "stream"):
+            raise UserError(
+                f"length={self.length}: must not be negative, and is not for streams"
+            )
         for name in ("resample", "augment"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UserError(f"{name}={getattr(self, name)}: must not be negative")
@@ -132,6 +145,20 @@ CONFIGS = {
         label_smoothing=0.05,
         weight_averaging=0.98,
         reorder=0.4,
+    ),
+    "people": HandwritingConfig(
+        summary="transcribe people's words: hands of the face school, and letters= of "
+        "real ones",
+        model="transcribe",
+        fonts="school,school,school,school,school,school,futural,scripts,cursive",
+        spelled=0.4,
+        synthetic_size=22000,
+        epochs=9,
+        batch_size=64,
+        learning_rate=4e-3,
+        weight_averaging=0.998,
+        buckets=4,
+        augment=0.7,
     ),
     "lines": HandwritingConfig(
         summary="transcribe real ink: GW-online, IAM-OnDB, JSON Lines",

@@ -13,7 +13,7 @@ from apps.handwriting.compose import Speller, compose, natural
 from apps.handwriting.config import HandwritingConfig
 from apps.handwriting.language import read_units
 from apps.handwriting.readers import Record, iam_ondb
-from apps.handwriting.words import WORDS, practice, split_words
+from apps.handwriting.words import WORDS, Practice, split_words
 from apps.handwriting.writer import check_text, draw_hand, write
 
 SPLITS = ("train", "val", "test")
@@ -145,7 +145,8 @@ def synthetic(split: str, config: HandwritingConfig) -> list[Record]:
     text = read_units(config.text, "word") if config.text else list(WORDS)
     if not config.text:
         text += [str(n) for n in (0, 12, 34, 56, 78, 90, 1755, 365, 482)]
-    check_text(" ".join(text))
+    faces = [face.strip() for face in config.fonts.split(",")]
+    check_text(" ".join(text), faces)
     if config.model == "classify":
         text = sorted({c for word in text for c in word})
         words = text
@@ -153,19 +154,20 @@ def synthetic(split: str, config: HandwritingConfig) -> list[Record]:
         words = split_words(text)[0 if split == "train" else 1]
     size = config.synthetic_size if split == "train" else 500
     rng = np.random.default_rng([config.seed, SPLITS.index(split), 2024])
-    faces = [face.strip() for face in config.fonts.split(",")]
-    speller = _speller(config) if split == "train" else None
+    speller = _speller(config, split)
+    practice = Practice(words)
     records = []
     for number in range(size):
         if number % _WORDS_A_HAND[split] == 0:
             hand = draw_hand(rng, faces)
         if split == "train" and config.model != "classify":
-            word = practice(words, rng)
+            word = practice.draw(rng)
         else:
             word = words[number % len(words)]
         place = f"synthetic {split} {number + 1} ({hand.face})"
-        if speller and rng.random() < 0.5 and set(word) <= speller.characters:
-            ink, place = speller.write(word, rng), f"spelled word {number + 1}"
+        spells = speller and rng.random() < config.spelled
+        if speller and spells and set(word) <= speller.characters:
+            ink, place = speller.write(word, hand, rng), f"spelled word {number + 1}"
         else:
             ink = write(word, hand, rng)
         records.append(Record(ink, word, place))
@@ -187,14 +189,14 @@ def _letters_about(config: HandwritingConfig) -> dict[str, str]:
     }
 
 
-def _speller(config: HandwritingConfig) -> Speller | None:
-    """The hands of the single letters that the settings name."""
+def _speller(config: HandwritingConfig, split: str) -> Speller | None:
+    """The hands of the single letters that the settings name: those of this split."""
     if not config.letters:
         return None
     found: list[Record] = []
     for path in config.letters.split(","):
         records, _ = readers.collect(path.strip(), config.skip_bad)
-        found += records
+        found += divide(records, path)[split]
     return Speller(found)
 
 

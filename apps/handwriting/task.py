@@ -21,6 +21,7 @@ from apps.handwriting.distort import Ranges, distort
 from apps.handwriting.features import PenFeatures, count_steps, pad_points
 from apps.handwriting.ink import Ink
 from apps.handwriting.language import CharacterModel, Lexicon, read_units
+from apps.handwriting.pretrained import adopt
 from apps.handwriting.readers import Record
 from apps.handwriting.scores import transcript_metrics, worst
 
@@ -80,7 +81,8 @@ class _InkTask(Task[HandwritingConfig]):
     app = "handwriting"
     input_description = (
         "float32 [1, N, 4]: N pen points of x (to the right), y (down), t (seconds, "
-        "not used) and pen (1 at a stroke's last point, else 0), any unit of length"
+        "not used) and pen (1 at a stroke's last point, else 0; -1 in points that only "
+        "fill up and stand behind the ink), any unit of length"
     )
     # The features' sums and quotients need the range of floats. "dynamic" stores
     # the network's weights as int8 all the same.
@@ -129,6 +131,29 @@ class _InkTask(Task[HandwritingConfig]):
         records, _ = readers.collect(path, self.config.skip_bad)
         return [(r.source, r.ink.points()) for r in records]
 
+    def fixed_shape(self, model: keras.Model) -> tuple[int, ...] | None:
+        length = self.config.length
+        if not length:
+            return None
+        for layer in model.layers:
+            if isinstance(layer, PenFeatures) and layer.resample:
+                layer.steps = length
+        return (1, length, 4)
+
+    def _room(self, inputs: Sequence[np.ndarray]) -> int | None:
+        """Points that a batch is filled up to: None for those of its longest ink.
+
+        Raises:
+            UserError: more points than the model takes.
+        """
+        longest = max(len(points) for points in inputs)
+        if self.config.length and longest > self.config.length:
+            raise UserError(
+                f"an ink has {longest} points: this file takes {self.config.length} "
+                "at most (see export --length)"
+            )
+        return self.config.length or None
+
     def outputs(self, model: Any, split: Split) -> list[np.ndarray]:
         order = np.argsort([len(points) for points in split.inputs], kind="stable")
         largest = min(getattr(model, "batch_size", self.config.batch_size), len(order))
@@ -144,7 +169,7 @@ class _InkTask(Task[HandwritingConfig]):
             chosen = order[start : start + size]
             # A short batch is filled up: every new shape compiles anew.
             filled = [split.inputs[i] for i in np.resize(chosen, size)]
-            rows = model.predict_on_batch(pad_points(filled))
+            rows = model.predict_on_batch(pad_points(filled, self._room(filled)))
             for row, index in enumerate(chosen):
                 found[int(index)] = self.row(rows, row)
             start += len(chosen)
@@ -215,6 +240,13 @@ class Transcribe(_InkTask):
     monitor = "cer"
     monitor_mode = "min"
 
+    def more_metadata(self) -> dict[str, Any]:
+        return {
+            "output": "scores [1, steps, labels + 1]: natural log probabilities, the "
+            "blank behind the labels; transcript int32 [1, steps]: indices of labels "
+            "at the steps where they begin, else -1"
+        }
+
     @property
     def streaming(self) -> bool:
         return self.config.model == "stream"
@@ -237,7 +269,10 @@ class Transcribe(_InkTask):
     def build_model(self, data: Data) -> keras.Model:
         streaming = self.config.model == "stream"
         build = models.streamer if streaming else models.transcriber
-        return build(self.config, len(data.labels))
+        model = build(self.config, len(data.labels))
+        if self.config.begin_with:
+            adopt(model, data.labels, self.config.begin_with)
+        return model
 
     def training_batches(self, split: Split) -> InkBatches:
         longest = max(len(t) for t in split.targets)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 _TEXT = """
@@ -100,16 +102,49 @@ def split_words(words: list[str], seed: int = 0) -> tuple[list[str], list[str]]:
     return [kept[i] for i in order[held:]], [kept[i] for i in order[:held]]
 
 
-def practice(words: list[str], rng: np.random.Generator) -> str:
-    """Something to write: mostly a word; sometimes a number or letters at random.
+class Practice:
+    """Something to write: mostly a word; sometimes one that does not exist, a
+    number, or letters at random.
 
-    Without the latter the network learns which letters follow which and reads
-    what it expects, not what is written.
+    Without those the network learns which letters follow which in a few hundred
+    words, and reads what it expects, not what is written.
+
+    Args:
+        words: At least one; what does not exist is made of their characters, and of
+            what follows two of them in a row.
     """
-    characters = sorted({c for word in words for c in word})
-    kind = rng.random()
-    if kind < 0.75:
-        return str(rng.choice(words))
-    digits = [c for c in characters if c.isdigit()]
-    pool = digits if digits and kind < 0.85 else characters
-    return "".join(rng.choice(pool, rng.integers(1, 8)))
+
+    def __init__(self, words: Sequence[str]):
+        self.words = list(words)
+        self.characters = sorted({c for word in words for c in word})
+        self.digits = [c for c in self.characters if c.isdigit()]
+        self._next: dict[str, list[str]] = {}
+        for word in words:
+            if not word.isdigit():
+                for i, character in enumerate(word + _END):
+                    before = word[max(0, i - 2) : i]
+                    self._next.setdefault(before, []).append(character)
+
+    def draw(self, rng: np.random.Generator) -> str:
+        """A text of at least one character."""
+        kind = rng.random()
+        if kind < 0.5:
+            return self.words[int(rng.integers(len(self.words)))]
+        if kind < 0.75 and self._next:
+            return self._invent(rng)
+        pool = self.digits if self.digits and kind < 0.85 else self.characters
+        return "".join(rng.choice(pool, rng.integers(1, 8)))
+
+    def _invent(self, rng: np.random.Generator) -> str:
+        text = ""
+        while len(text) < _LONGEST:
+            follows = self._next[text[-2:]]
+            character = follows[int(rng.integers(len(follows)))]
+            if character == _END:
+                break
+            text += character
+        return text
+
+
+_END = "\n"
+_LONGEST = 14

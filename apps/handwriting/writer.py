@@ -5,7 +5,8 @@ are polylines as a plotter draws them. A `Hand` makes them a person's: its face,
 slant, proportions, letter spacing, the order and direction of strokes, how far
 letters are joined, how corners are rounded, and how fast its pen moves. Ink
 made here is synthetic; a model trained on it alone knows plotter letters, not
-people's.
+people's. The face "school" is not of Hershey's: its letters follow the common forms
+of people's handwriting (`letterforms`, `penmanship`).
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ import numpy as np
 from apps.core.errors import UserError
 from apps.handwriting.distort import Ranges, distort
 from apps.handwriting.ink import Ink
+from apps.handwriting.penmanship import check_letters, draw_habits, lay_out
 
 PRINT_FACES = ("futural",)
 SCRIPT_FACES = ("scripts", "cursive")
-FACES = PRINT_FACES + SCRIPT_FACES
+SCHOOL = "school"
+HERSHEY = PRINT_FACES + SCRIPT_FACES
+FACES = (*HERSHEY, SCHOOL)
 
 _X_HEIGHT = {"futural": 14.0, "scripts": 9.0, "cursive": 9.0}
 _BASELINE = 9.0
@@ -35,7 +39,7 @@ class Hand:
     """One writer's habits. Lengths are in x-heights.
 
     Attributes:
-        face: Name of a Hershey font.
+        face: Name of a Hershey font, or "school".
         slant: Shear of the letters.
         aspect: Width of the letters as a factor.
         x_height: Height of small letters against ascenders, as a factor.
@@ -66,8 +70,8 @@ class Hand:
     seed: int
 
 
-def draw_hand(rng: np.random.Generator, faces: Sequence[str] = FACES) -> Hand:
-    """A random hand.
+def draw_hand(rng: np.random.Generator, faces: Sequence[str] = HERSHEY) -> Hand:
+    """A random hand in one of `faces`; a face named twice is twice as likely.
 
     Raises:
         UserError: a face that is not one of `FACES`.
@@ -89,7 +93,7 @@ def draw_hand(rng: np.random.Generator, faces: Sequence[str] = FACES) -> Hand:
         flip=rng.uniform(0, 0.15),
         looseness=rng.uniform(0.01, 0.06),
         rounding=rng.uniform(0.04, 0.16),
-        density=float(np.exp(rng.uniform(np.log(3), np.log(10)))),
+        density=float(np.exp(rng.uniform(np.log(2.2), np.log(10)))),
         corner_slowing=rng.uniform(0, 2),
         seed=int(rng.integers(2**31)),
     )
@@ -120,10 +124,12 @@ def _font(face: str) -> dict[str, tuple[float, float, tuple[np.ndarray, ...]]]:
     return glyphs
 
 
-def check_text(text: str) -> None:
+def check_text(text: str, faces: Sequence[str] = HERSHEY) -> None:
     """Raises:
-    UserError: a character that the fonts do not have.
+    UserError: a character that one of the faces does not have.
     """
+    if SCHOOL in faces:
+        check_letters(text)
     wrong = sorted({c for c in text if not " " <= c <= "~"})
     if wrong:
         raise UserError(
@@ -139,9 +145,20 @@ def write(text: str, hand: Hand, rng: np.random.Generator) -> Ink:
         UserError: a character the fonts do not have, or nothing to write.
     """
     check_text(text)
-    strokes = _lay_out(text, hand, rng)
+    if hand.face == SCHOOL:
+        habits = draw_habits(np.random.default_rng([hand.seed, 1]))
+        strokes = lay_out(text, habits, rng)
+    else:
+        strokes = _lay_out(text, hand, rng)
     if not strokes:
         raise UserError(f"text {text!r}: there is nothing to write in it")
+    return draw_strokes(strokes, hand, rng)
+
+
+def draw_strokes(
+    strokes: Sequence[np.ndarray], hand: Hand, rng: np.random.Generator
+) -> Ink:
+    """Paths [n, 2] in x-heights as the pen of `hand` draws them."""
     sampled: list[np.ndarray] = []
     clock = 0.0
     for stroke in strokes:

@@ -1,5 +1,6 @@
 """Words of single letters stand on their lines; composed strings are one writer's."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -9,6 +10,7 @@ from apps.core.errors import UserError
 from apps.handwriting.compose import Speller
 from apps.handwriting.ink import Ink
 from apps.handwriting.readers import Record
+from tests.handwriting.test_writer import PLAIN
 
 
 def letter(text, writer, size=100.0):
@@ -23,18 +25,19 @@ def test_letters_stand_between_the_lines_of_their_kind():
     rng = np.random.default_rng(0)
     speller = Speller(LETTERS)
     for _ in range(20):
-        ink = speller.write("agl", rng)
+        ink = speller.write("agl", PLAIN, rng)
         small, descending, tall = [(s[:, 1].min(), s[:, 1].max()) for s in ink.strokes]
-        assert -1.6 < small[0] < -0.5 and abs(small[1]) < 0.3
-        assert descending[1] > 0.4
-        assert tall[0] < -1.4 and abs(tall[1]) < 0.3
+        base = small[1]
+        assert 0.5 < base - small[0] < 1.6
+        assert descending[1] - base > 0.3
+        assert base - tall[0] > 1.3 and abs(tall[1] - base) < 0.5
 
 
 def test_letters_follow_each_other_without_overlap():
-    ink = Speller(LETTERS).write("llagla", np.random.default_rng(1))
+    ink = Speller(LETTERS).write("llagla", PLAIN, np.random.default_rng(1))
     edges = [(s[:, 0].min(), s[:, 0].max()) for s in ink.strokes]
     for (_, right), (left, _) in itertools.pairwise(edges):
-        assert left > right
+        assert left > right - 0.25  # the hand is a little loose
 
 
 def test_one_persons_letters_where_that_person_wrote_all():
@@ -42,11 +45,31 @@ def test_one_persons_letters_where_that_person_wrote_all():
     records[2] = Record(Ink((np.array([[0.0, 0], [9, 9]]),)), "a", "x", "2")
     speller = Speller(records)
     for seed in range(10):  # writer 2, whose a has two points, wrote no b
-        ink = speller.write("ab", np.random.default_rng(seed))
-        assert [len(s) for s in ink.strokes] == [4, 4]
-    assert len(speller.write("bc", np.random.default_rng(0)).strokes) == 2
+        first, _ = speller.write("ab", PLAIN, np.random.default_rng(seed)).strokes
+        # A square's three sides, not the line of writer 2.
+        chord = first[-1] - first[0]
+        off = (first - first[0]) @ [-chord[1], chord[0]] / np.linalg.norm(chord)
+        assert np.abs(off).max() > 0.3
+    assert len(speller.write("bc", PLAIN, np.random.default_rng(0)).strokes) == 2
     with pytest.raises(KeyError):
-        speller.write("x", np.random.default_rng(0))
+        speller.write("x", PLAIN, np.random.default_rng(0))
+
+
+def test_letters_that_end_on_the_right_are_joined():
+    across = Record(Ink((np.array([[0.0, 0], [90, 100]]),)), "a", "x", "1")
+    back = Record(Ink((np.array([[90.0, 0], [0, 100]]),)), "c", "x", "1")
+    dotted = Ink((np.array([[0.0, 40], [20, 100]]), np.array([[10.0, 0], [11, 1]])))
+    speller = Speller([across, back, Record(dotted, "i", "x", "1")])
+    joining = dataclasses.replace(PLAIN, join=1.0, delay=1.0)
+
+    def strokes(text, hand=joining):
+        return len(speller.write(text, hand, np.random.default_rng(0)).strokes)
+
+    assert strokes("aaa") == 1
+    assert strokes("aca") == 2  # c ends on its left
+    assert strokes("aia") == 2  # the dot comes last
+    assert strokes("aia", dataclasses.replace(joining, delay=0.0)) == 3
+    assert strokes("aaa", PLAIN) == 3
 
 
 def test_labels_of_several_characters_are_no_letters():

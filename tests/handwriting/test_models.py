@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from apps.core.errors import UserError
 from apps.handwriting import models, writer
 from apps.handwriting.config import CONFIGS
 from apps.handwriting.ctc import CTC, NO_LABEL, pad_targets
@@ -19,6 +20,9 @@ from apps.handwriting.layers import (
     MeanAndMax,
     PenConv1D,
 )
+from apps.handwriting.pretrained import adopt
+from apps.handwriting.task import make_task
+from seqcore.export import write_metadata
 
 SMALL = {"units": 6, "filters": 8, "layers": 2}
 LABELS = "abcdef"
@@ -119,6 +123,62 @@ def test_a_streamed_file_reads_what_the_whole_ink_reads(tmp_path):
     np.testing.assert_array_equal(
         np.concatenate(transcript, axis=1), whole["transcript"]
     )
+
+
+@pytest.mark.parametrize("name", ["words", "digits"])
+def test_a_file_of_fixed_length_reads_what_the_model_reads(name, tmp_path):
+    """Padding up to the length changes nothing: web runtimes want fixed shapes."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    import seqcore
+
+    keras.utils.set_random_seed(0)
+    config = dataclasses.replace(small(name), length=160)
+    task = make_task(config)
+    build = models.classifier if name == "digits" else models.transcriber
+    model = build(config, len(LABELS))
+    whole = [call(model, points[None]) for points in INKS]
+    path = tmp_path / "fixed.tflite"
+    shape = task.fixed_shape(model)
+    assert shape == (1, 160, 4)
+    probe = [pad_points(INKS[:1], 160)]
+    seqcore.export_tflite(model, path, shape=shape, probe_data=probe, verbose=False)
+    runner = Interpreter(model_path=str(path)).get_signature_runner("serving_default")
+    (detail,) = runner.get_input_details().values()
+    assert detail["shape_signature"].tolist() == [1, 160, 4]
+    for points, want in zip(INKS, whole, strict=True):
+        found = runner(points=pad_points([points], 160))
+        if name == "digits":
+            (scores,) = found.values()
+            np.testing.assert_allclose(scores, want, atol=1e-4)
+            continue
+        steps = want["scores"].shape[1]
+        assert found["scores"].shape[1] >= steps
+        scores = found["scores"][:, :steps]
+        np.testing.assert_allclose(scores, want["scores"], atol=1e-3)
+        np.testing.assert_array_equal(
+            found["transcript"][:, :steps], want["transcript"]
+        )
+        assert (found["transcript"][:, steps:] == -1).all()
+
+
+def test_training_can_begin_with_a_trained_model(tmp_path):
+    keras.utils.set_random_seed(0)
+    old = models.transcriber(small("words"), 3)
+    path = tmp_path / "old.keras"
+    old.save(path)
+    about = {"app": "handwriting", "labels": list("abc"), "settings": {}}
+    write_metadata(path, about)
+    new = models.transcriber(small("words"), 4)
+    fresh = new.get_layer("logits").get_weights()[0][:, 1].copy()
+    adopt(new, list("bxca"), str(path))
+    np.testing.assert_array_equal(new.get_weights()[0], old.get_weights()[0])
+    before, after = (m.get_layer("logits").get_weights()[0] for m in (old, new))
+    np.testing.assert_array_equal(after[:, [3, 0, 2, 4]], before)  # a, b, c, blank
+    np.testing.assert_array_equal(after[:, 1], fresh)  # x: nothing known of it
+    larger = dataclasses.replace(small("words"), units=7)
+    with pytest.raises(UserError, match="another architecture"):
+        adopt(models.transcriber(larger, 3), list("abc"), str(path))
 
 
 @pytest.mark.parametrize("steps", [4, 5, 6, 7])

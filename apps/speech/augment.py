@@ -35,6 +35,48 @@ def warp(clips: np.ndarray, speeds: np.ndarray, shifts: np.ndarray) -> np.ndarra
     return warped
 
 
+def echo(clips: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Each clip as a room and a cheap microphone would pass it on.
+
+    The response is noise under an exponential decay (a reverberation time of 0.1
+    to 0.6 s) after the direct sound, and a band limit of a telephone or laptop:
+    a high-pass at 50 to 300 Hz and a low-pass at 3.4 to 8 kHz.
+
+    Args:
+        clips: [batch, samples].
+        rng: Source of the rooms.
+
+    Returns:
+        float32 [batch, samples], each at the level its clip had.
+    """
+    count, length = clips.shape
+    tail = SAMPLE_RATE * 3 // 10
+    size = 1 << (length + tail - 1).bit_length()
+    time = np.arange(tail) / SAMPLE_RATE
+    reverberation = rng.uniform(0.1, 0.6, (count, 1))
+    response = rng.standard_normal((count, tail)) * 10 ** (-3 * time / reverberation)
+    # Direct to reverberant energy of a near and of a far speaker.
+    ratio = 10 ** (rng.uniform(0, 18, (count, 1)) / 20)
+    response /= np.linalg.norm(response, axis=1, keepdims=True) * ratio
+    response[:, 0] = 1
+    frequency = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
+    low = rng.uniform(50, 300, (count, 1))
+    high = rng.uniform(3400, 8000, (count, 1))
+    band = 1 / (1 + (low / np.maximum(frequency, 1)) ** 4)
+    band /= 1 + (frequency / high) ** 12
+    spectrum = np.fft.rfft(clips, size) * np.fft.rfft(response, size) * band
+    found = np.fft.irfft(spectrum, size)[:, :length].astype("float32")
+    before = np.sqrt(np.mean(np.square(clips), axis=1, keepdims=True))
+    after = np.sqrt(np.mean(np.square(found), axis=1, keepdims=True))
+    return found * (before / np.maximum(after, 1e-9))
+
+
+def centre_of(clips: np.ndarray) -> np.ndarray:
+    """Where half of the energy of each clip is past, in samples, int [batch]."""
+    energy = np.cumsum(np.square(clips), axis=1)
+    return np.argmax(energy >= energy[:, -1:] / 2, axis=1)
+
+
 class SpeechBatches(Batches):
     """Batches of clips, shifted, stretched, scaled and mixed with background.
 
@@ -73,6 +115,16 @@ class SpeechBatches(Batches):
         return rng.permutation(self.draw(rng))
 
     def make_batch(self, indices: np.ndarray, rng: np.random.Generator):
+        clips, targets = self.clips_of(indices, rng)
+        self.add_noise(clips, rng)
+        np.clip(clips, -1, 1, out=clips)
+        return clips, targets
+
+    def clips_of(self, indices: np.ndarray, rng: np.random.Generator):
+        """Clips before noise, [n, samples], and their targets, [n, classes].
+
+        Those of background alone are zeros.
+        """
         config, count = self.config, len(indices)
         limit = config.shift_ms * SAMPLE_RATE / 1000
         clips = warp(
@@ -81,23 +133,68 @@ class SpeechBatches(Batches):
             rng.uniform(-limit, limit, count),
         )
         targets = self.targets[indices]
-        silent = targets == self.silence
-        clips[silent] = 0
-        self._add_noise(clips, silent, rng)
+        clips[targets == self.silence] = 0
+        if config.room_probability:
+            chosen = np.flatnonzero(rng.random(count) < config.room_probability)
+            if len(chosen):
+                clips[chosen] = echo(clips[chosen], rng)
         gains = 10 ** (rng.uniform(-config.gain_db, config.gain_db, count) / 20)
         clips *= gains[:, None].astype("float32")
-        np.clip(clips, -1, 1, out=clips)
-        return clips, one_hot(targets, self.classes)
+        wanted = one_hot(targets, self.classes)
+        if config.mixup:
+            share = rng.beta(config.mixup, config.mixup, count).astype("float32")
+            share = np.maximum(share, 1 - share)[:, None]
+            other = rng.permutation(count)
+            clips = share * clips + (1 - share) * clips[other]
+            wanted = share * wanted + (1 - share) * wanted[other]
+        return clips, wanted
 
-    def _add_noise(
-        self, clips: np.ndarray, silent: np.ndarray, rng: np.random.Generator
-    ) -> None:
+    def add_noise(self, clips: np.ndarray, rng: np.random.Generator) -> None:
+        """Mixes background in, in place; clips of zeros become background alone."""
         config, count = self.config, len(clips)
         noise = self.background.draw(count, clips.shape[1], rng)
         snr = rng.uniform(config.snr_low_db, config.snr_high_db, count)
         levels = np.sqrt(np.einsum("ij,ij->i", clips, clips) / clips.shape[1])
+        silent = levels == 0
         levels *= 10 ** (-snr / 20) * (rng.random(count) < config.noise_probability)
         alone = 10 ** (rng.uniform(*SILENCE_DB, size=count) / 20)
         levels = np.where(silent, alone, levels)
         noise *= levels[:, None].astype("float32")
         clips += noise
+
+
+_FADE = SAMPLE_RATE // 50
+
+
+class JoinedBatches(SpeechBatches):
+    """Sequences of several clips over one background, with a target for each.
+
+    For streaming models. Some of the clips are cut in the middle of their word;
+    their target is the same probability for every class: wait for the rest.
+    """
+
+    def make_batch(self, indices: np.ndarray, rng: np.random.Generator):
+        config = self.config
+        clips, targets = self.clips_of(indices, rng)
+        cut = np.flatnonzero(rng.random(len(clips)) < config.cut_share)
+        for row, early in zip(cut, rng.random(len(cut)) < 0.5, strict=True):
+            clip = clips[row].copy()
+            centre = int(centre_of(clip[None])[0])
+            clips[row] = 0
+            if not clip.any():
+                continue
+            targets[row] = 1 / self.classes
+            # The first half of the word at the end, or the second at the start.
+            if early:
+                clips[row, len(clip) - centre :] = clip[:centre]
+            else:
+                clips[row, : len(clip) - centre] = clip[centre:]
+        # Cuts from clip to clip must not be heard: no stream has them.
+        fade = np.linspace(0, 1, _FADE, dtype="float32")
+        clips[:, :_FADE] *= fade
+        clips[:, -_FADE:] *= fade[::-1]
+        count = config.joined_clips
+        sequences = clips.reshape(-1, count * clips.shape[1])
+        self.add_noise(sequences, rng)
+        np.clip(sequences, -1, 1, out=sequences)
+        return sequences, targets.reshape(-1, count, self.classes)

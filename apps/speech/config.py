@@ -6,8 +6,15 @@ from collections.abc import Mapping
 from apps.core.config import TrainingConfig
 from apps.core.errors import UserError
 
+STREAM_CHUNK = 320
+"""Samples that a streaming model takes at a time: 20 ms."""
+STREAMING = ("stream_crnn", "stream_lstm")
+"""Models with the signature `stream`, for sound that does not end."""
 MODELS: Mapping[str, str] = {
-    "crnn": "convolutions, then an LSTM: the most accurate",
+    "crnn": "convolutions, then an LSTM: small and accurate",
+    "attention": "residual convolutions, an LSTM each way, attention: most accurate",
+    "stream_crnn": "causal convolutions, then an LSTM, for live sound: see listen",
+    "stream_lstm": "two LSTMs, for live sound",
     "lstm": "stacked LSTMs on the log-mel frames",
     "rnn": "stacked plain recurrent layers on the log-mel frames",
     "dense": "feed-forward baseline on the whole spectrogram",
@@ -16,12 +23,18 @@ MODELS: Mapping[str, str] = {
 
 _RANGES = {
     "shift_ms": 500,
+    "joined_clips": 30,
     "gain_db": 60,
     "time_masks": 10,
     "time_mask_frames": 49,
     "band_masks": 10,
     "band_mask_bands": 40,
 }
+
+_SHARES = (
+    "unknown_share", "silence_share", "noise_probability", "dropout", "cut_share",
+    "room_probability", "mixup",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +76,16 @@ class SpeechConfig(TrainingConfig):
     """Width of the recurrent or dense layers."""
     dropout: float = 0.1
 
+    joined_clips: int = 4
+    """Clips that follow each other in a training sequence of a streaming model."""
+    cut_share: float = 0.08
+    """Share of the clips cut in the middle of the word, so that a streaming model
+    learns to wait for the rest."""
+    room_probability: float = 0.0
+    """Share of the clips that get the echo of a room."""
+    mixup: float = 0.0
+    """Parameter of the Beta distribution that two clips are mixed by; 0: never."""
+
     shift_ms: float = 100.0
     """Largest shift in time, either way."""
     speed: float = 0.1
@@ -84,15 +107,20 @@ class SpeechConfig(TrainingConfig):
         super().validated()
         if self.model not in MODELS:
             raise UserError(f"model={self.model}: must be one of {', '.join(MODELS)}")
-        for name in ("unknown_share", "silence_share", "noise_probability", "dropout"):
+        for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name}={getattr(self, name)}: must be in [0, 1]")
         for name in ("speed", "band_warp", "validation_share"):
             if not 0 <= getattr(self, name) <= 0.5:
                 raise UserError(f"{name}={getattr(self, name)}: must be in [0, 0.5]")
-        for name in ("bands", "filters", "units", "takes"):
+        for name in ("bands", "filters", "units", "takes", "joined_clips"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}={getattr(self, name)}: must be at least 1")
+        if self.streams and self.batch_size % self.joined_clips:
+            raise UserError(
+                f"batch_size={self.batch_size}: must be a multiple of joined_clips "
+                f"({self.joined_clips})"
+            )
         for name, most in _RANGES.items():
             if not 0 <= getattr(self, name) <= most:
                 raise UserError(f"{name}={getattr(self, name)}: must be in [0, {most}]")
@@ -102,6 +130,11 @@ class SpeechConfig(TrainingConfig):
                 f"snr_high_db={self.snr_high_db}"
             )
         return self
+
+    @property
+    def streams(self) -> bool:
+        """Whether the model has the signature `stream`."""
+        return self.model in STREAMING
 
     def keywords(self) -> tuple[str, ...]:
         """`words` taken apart; empty where every word is wanted.
@@ -125,8 +158,25 @@ class SpeechConfig(TrainingConfig):
         return MODELS[self.model]
 
 
+_STRONG = SpeechConfig(
+    epochs=40,
+    learning_rate=3e-3,
+    weight_decay=2e-2,
+    label_smoothing=0.1,
+    weight_averaging=0.995,
+    speed=0.15,
+    band_warp=0.12,
+    room_probability=0.15,
+    time_mask_frames=8,
+    band_mask_bands=7,
+)
+"""Augmentation for longer training, with the weights averaged."""
+_STREAM = dataclasses.replace(_STRONG, units=112, shift_ms=200)
 CONFIGS: Mapping[str, SpeechConfig] = {
     "crnn": SpeechConfig(),
+    "attention": dataclasses.replace(_STRONG, model="attention"),
+    "stream_crnn": dataclasses.replace(_STREAM, model="stream_crnn"),
+    "stream_lstm": dataclasses.replace(_STREAM, model="stream_lstm"),
     "lstm": SpeechConfig(model="lstm", units=128),
     "rnn": SpeechConfig(model="rnn", units=128),
     "dense": SpeechConfig(model="dense", units=256),

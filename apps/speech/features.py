@@ -75,12 +75,15 @@ class LogMelSpectrogram(keras.layers.Layer):
         floor: Smallest power; quieter bands count as this. The default lies 80 dB
             below a band of full-scale speech, which is about what a transform
             in single precision can tell apart within one frame.
+        padding: "valid", or "causal": zeros before the first sample, so that
+            every `hop_length` samples complete a frame, as a stream has it.
 
     Call arguments:
         samples: [batch, samples], float32 PCM at 16 kHz.
 
     Returns:
-        [batch, 1 + (samples - window_length) // hop_length, bands].
+        [batch, 1 + (samples - window_length) // hop_length, bands], or
+        [batch, samples // hop_length, bands] with causal padding.
     """
 
     keeps_float = True
@@ -96,6 +99,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         lowest_hertz: float = 20.0,
         highest_hertz: float = 7600.0,
         floor: float = 1e-6,
+        padding: str = "valid",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -109,7 +113,12 @@ class LogMelSpectrogram(keras.layers.Layer):
                 "expected 0 <= lowest_hertz < highest_hertz <= 8000, "
                 f"got {lowest_hertz} and {highest_hertz}"
             )
+        if padding not in ("valid", "causal"):
+            raise ValueError(f"padding must be 'valid' or 'causal', got {padding!r}")
         self.bands = bands
+        self.padding = padding
+        self.streaming_window = (window_length, hop_length)
+        self.streaming_padding = self._zeros_before(window_length, hop_length)
         self.window_length = window_length
         self.hop_length = hop_length
         self.fft_length = fft_length
@@ -126,6 +135,9 @@ class LogMelSpectrogram(keras.layers.Layer):
         turns = np.arange(window_length) / window_length
         self._window = (0.5 - 0.5 * np.cos(2 * np.pi * turns)).astype("float32")
         self._groups = list(_group_bands(filters.astype("float32")))
+
+    def _zeros_before(self, window_length: int, hop_length: int) -> int:
+        return window_length - hop_length if self.padding == "causal" else 0
 
     def frames(self, samples):
         """[batch, samples] to [batch, frames, window_length], by slices alone."""
@@ -147,6 +159,9 @@ class LogMelSpectrogram(keras.layers.Layer):
         )
 
     def call(self, samples):
+        zeros = self._zeros_before(self.window_length, self.hop_length)
+        if zeros:
+            samples = ops.pad(samples, [[0, 0], [zeros, 0]])
         frames = self.frames(samples) * self._window
         real, imaginary = ops.rfft(frames, fft_length=self.fft_length)
         power = ops.square(real) + ops.square(imaginary)
@@ -160,7 +175,10 @@ class LogMelSpectrogram(keras.layers.Layer):
         return ops.log(ops.maximum(mel, self.floor))
 
     def compute_output_shape(self, input_shape):
-        count = 1 + (input_shape[1] - self.window_length) // self.hop_length
+        length = input_shape[1] + self._zeros_before(
+            self.window_length, self.hop_length
+        )
+        count = 1 + (length - self.window_length) // self.hop_length
         return (input_shape[0], count, self.bands)
 
     def get_config(self):
@@ -173,7 +191,37 @@ class LogMelSpectrogram(keras.layers.Layer):
             "lowest_hertz": self.lowest_hertz,
             "highest_hertz": self.highest_hertz,
             "floor": self.floor,
+            "padding": self.padding,
         }
+
+
+@keras.saving.register_keras_serializable("seqcore")
+class EachClip(keras.layers.Wrapper):
+    """Applies a layer of features to every clip of a longer sequence by itself.
+
+    Args:
+        layer: Takes and returns [batch, frames, bands].
+        frames: Frames of one clip.
+
+    Call arguments:
+        features: [batch, clips * frames, bands].
+    """
+
+    def __init__(self, layer: keras.layers.Layer, frames: int, **kwargs):
+        super().__init__(layer, **kwargs)
+        self.frames = frames
+
+    def call(self, features, training=False):
+        _, length, bands = features.shape
+        parts = ops.reshape(features, (-1, self.frames, bands))
+        parts = self.layer(parts, training=training)
+        return ops.reshape(parts, (-1, length, bands))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "frames": self.frames}
 
 
 def _group_bands(filters: np.ndarray, limit: int = 1024):

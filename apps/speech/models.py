@@ -3,73 +3,29 @@
 from collections.abc import Sequence
 
 import keras
-import numpy as np
-from keras import layers, ops
+from keras import layers
 
 import seqcore
 from apps.speech.clips import CLIP_SAMPLES
-from apps.speech.config import SpeechConfig
+from apps.speech.config import STREAM_CHUNK, SpeechConfig
 from apps.speech.features import (
     BandWarp,
+    EachClip,
     LogMelSpectrogram,
     SpecAugment,
+)
+from apps.speech.layers import (
+    AttentionPooling,
+    CausalConv2D,
+    MergeClasses,
+    WindowPooling,
 )
 
 # Keras's 0.99 lags behind for the first hundreds of steps, which is most of a
 # short training.
 _BATCH_NORM_MOMENTUM = 0.95
-
-
-@keras.saving.register_keras_serializable("seqcore")
-class MergeClasses(layers.Layer):
-    """Adds the probabilities of classes that count as one, except in training.
-
-    A detector of ten words learns more from a loss that tells thirty other
-    words apart than from one that calls them all "unknown". So the network
-    ends in a class for each word; while training this layer passes them all
-    on, and otherwise it adds those that share a label.
-
-    Args:
-        groups: The label index of each class; every label from 0 on occurs.
-        weights: Factor of each class, or None for 1. Corrects for classes that
-            are more frequent in training than in use.
-
-    Call arguments:
-        probabilities: [batch, classes].
-
-    Returns:
-        [batch, classes] in training, else [batch, labels], summing to 1.
-    """
-
-    def __init__(
-        self,
-        groups: Sequence[int],
-        weights: Sequence[float] | None = None,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        if sorted(set(groups)) != list(range(max(groups) + 1)):
-            raise ValueError(f"groups must name every label from 0 on, got {groups}")
-        self.groups = [int(group) for group in groups]
-        self.weights_of = None if weights is None else [float(w) for w in weights]
-        matrix = np.zeros((len(self.groups), max(self.groups) + 1), "float32")
-        matrix[range(len(self.groups)), self.groups] = self.weights_of or 1.0
-        self._matrix = matrix
-
-    def call(self, probabilities, training=False):
-        if training:
-            return probabilities
-        merged = ops.matmul(probabilities, self._matrix)
-        if self.weights_of is None:
-            return merged
-        return merged / ops.sum(merged, axis=-1, keepdims=True)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "groups": self.groups,
-            "weights": self.weights_of,
-        }
+CLIP_FRAMES = CLIP_SAMPLES // STREAM_CHUNK
+"""Frames of a clip in a streaming model, one a chunk."""
 
 
 def build(
@@ -86,7 +42,8 @@ def build(
         groups, weights: As in `MergeClasses`; None where classes are labels.
     """
     samples = keras.Input((CLIP_SAMPLES,), name="samples")
-    x = LogMelSpectrogram(config.bands, name="log_mel")(samples)
+    padding = "causal" if config.streams else "valid"
+    x = LogMelSpectrogram(config.bands, padding=padding, name="log_mel")(samples)
     # From about -14 .. 5 to unit scale and zero mean.
     x = layers.Rescaling(0.25, offset=2.25, name="scale")(x)
     x = BandWarp(config.band_warp, seed=config.seed, name="band_warp")(x)
@@ -101,15 +58,67 @@ def build(
     x = BODIES[config.model](x, config)
     x = layers.Dropout(config.dropout, seed=config.seed)(x)
     x = layers.Dense(classes, activation="softmax", name="classes")(x)
+    if config.streams:
+        x = layers.Reshape((classes,), name="last")(x)
     if groups is not None:
         x = MergeClasses(groups, weights, name="labels")(x)
     return keras.Model(samples, x, name=config.model)
 
 
-def _convolution(x, filters: int, kernel: int, strides: tuple[int, int]):
-    x = layers.Conv2D(filters, kernel, strides, padding="same", use_bias=False)(x)
+def joined(model: keras.Model, clips: int) -> keras.Model:
+    """A streaming model's own layers, on several clips after each other.
+
+    What a stream does to the state, a clip alone cannot teach: here only the
+    first clip of a sequence finds the state at zero.
+
+    Args:
+        model: As `build` makes it for a streaming configuration.
+        clips: Clips in a sequence.
+
+    Returns:
+        [batch, clips * 16000] PCM to [batch, clips, classes].
+    """
+
+    def same_or_longer(layer):
+        if isinstance(layer, BandWarp | SpecAugment):
+            return EachClip(layer, CLIP_FRAMES, name=f"each_{layer.name}")
+        if layer.name == "last":
+            return layers.Activation("linear", name="every_clip")
+        return layer
+
+    return keras.models.clone_model(
+        model,
+        input_tensors=keras.Input((clips * CLIP_SAMPLES,), name="sequence"),
+        clone_function=same_or_longer,
+    )
+
+
+def _normalised(x):
     x = layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x)
     return layers.ReLU()(x)
+
+
+def _convolution(x, filters: int, kernel: int, strides: tuple[int, int]):
+    x = layers.Conv2D(filters, kernel, strides, padding="same", use_bias=False)(x)
+    return _normalised(x)
+
+
+def _residual(x, convolution):
+    """Two convolutions around which the input passes (He et al. 2016)."""
+    y = _normalised(convolution()(x))
+    y = layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(convolution()(y))
+    return layers.ReLU()(layers.Add()([x, y]))
+
+
+def _joined_bands(x):
+    """[batch, frames, bands, filters] to [batch, frames, bands * filters]."""
+    return layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
+
+
+def _mean_and_maximum(x):
+    return layers.Concatenate()(
+        [layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)]
+    )
 
 
 def _crnn(x, config: SpeechConfig):
@@ -117,11 +126,35 @@ def _crnn(x, config: SpeechConfig):
     x = _convolution(x, config.filters, 3, (1, 2))
     x = _convolution(x, config.filters * 2, 3, (2, 2))
     x = _convolution(x, config.filters * 3, 3, (1, 2))
-    x = layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]))(x)
+    x = _joined_bands(x)
     x = layers.Dropout(config.dropout, seed=config.seed)(x)
     x = seqcore.LSTM(config.units, return_sequences=True)(x)
+    return _mean_and_maximum(x)
+
+
+def _attention(x, config: SpeechConfig):
+    """Residual convolutions, an LSTM each way, attention over time."""
+
+    def convolution(filters):
+        return lambda: layers.Conv2D(filters, 3, padding="same", use_bias=False)
+
+    filters = config.filters
+    x = layers.Reshape((*x.shape[1:], 1))(x)
+    x = _convolution(x, filters, 3, (1, 2))
+    x = _convolution(x, filters * 2, 3, (2, 2))
+    x = _residual(x, convolution(filters * 2))
+    x = _convolution(x, filters * 3, 3, (1, 2))
+    x = _residual(x, convolution(filters * 3))
+    x = _joined_bands(x)
+    x = layers.Dropout(config.dropout, seed=config.seed)(x)
+    x = layers.Dense(config.units, use_bias=False)(x)
+    x = _normalised(x)
+    x = layers.Bidirectional(seqcore.LSTM(config.units, return_sequences=True))(x)
     return layers.Concatenate()(
-        [layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)]
+        [
+            AttentionPooling(config.units // 2, name="attention")(x),
+            layers.GlobalMaxPooling1D()(x),
+        ]
     )
 
 
@@ -138,9 +171,7 @@ def _stack(layer, x, config: SpeechConfig):
     x = layer(config.units, return_sequences=True)(x)
     x = layers.Dropout(config.dropout, seed=config.seed)(x)
     x = layer(config.units, return_sequences=True)(x)
-    return layers.Concatenate()(
-        [layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)]
-    )
+    return _mean_and_maximum(x)
 
 
 def _lstm(x, config: SpeechConfig):
@@ -156,10 +187,42 @@ def _dense(x, config: SpeechConfig):
     x = layers.Flatten()(x)
     for _ in range(2):
         x = layers.Dense(config.units, use_bias=False)(x)
-        x = layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x)
-        x = layers.ReLU()(x)
+        x = _normalised(x)
         x = layers.Dropout(config.dropout, seed=config.seed)(x)
     return x
 
 
-BODIES = {"crnn": _crnn, "lstm": _lstm, "rnn": _rnn, "dense": _dense}
+def _stream_crnn(x, config: SpeechConfig):
+    """Causal convolutions, an LSTM, and the last second of its output pooled."""
+    filters = config.filters
+    x = layers.Reshape((-1, x.shape[2], 1))(x)
+    x = _normalised(CausalConv2D(filters, band_stride=2)(x))
+    x = _normalised(CausalConv2D(filters * 2, band_stride=2)(x))
+    x = _residual(x, lambda: CausalConv2D(filters * 2))
+    x = _normalised(CausalConv2D(filters * 3, band_stride=2)(x))
+    x = _joined_bands(x)
+    x = layers.Dropout(config.dropout, seed=config.seed)(x)
+    x = layers.Dense(config.units * 6 // 7, use_bias=False)(x)
+    x = _normalised(x)
+    x = seqcore.LSTM(config.units, return_sequences=True)(x)
+    return WindowPooling(CLIP_FRAMES, name="pool")(x)
+
+
+def _stream_lstm(x, config: SpeechConfig):
+    """Two LSTMs on the frames, and the last second of their output pooled."""
+    x = layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x)
+    x = seqcore.LSTM(config.units, return_sequences=True)(x)
+    x = layers.Dropout(config.dropout, seed=config.seed)(x)
+    x = seqcore.LSTM(config.units, return_sequences=True)(x)
+    return WindowPooling(CLIP_FRAMES, name="pool")(x)
+
+
+BODIES = {
+    "crnn": _crnn,
+    "attention": _attention,
+    "lstm": _lstm,
+    "rnn": _rnn,
+    "dense": _dense,
+    "stream_crnn": _stream_crnn,
+    "stream_lstm": _stream_lstm,
+}

@@ -1,8 +1,9 @@
 """What the shared training loop needs to know about speech."""
 
 import dataclasses
+import weakref
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -12,9 +13,10 @@ from apps.core.errors import UserError
 from apps.core.task import Data, Split, Task
 from apps.speech import models, protocol, sources
 from apps.speech.audio import SAMPLE_RATE, loudest_stretch, read_audio
-from apps.speech.augment import SpeechBatches
+from apps.speech.augment import JoinedBatches, SpeechBatches
 from apps.speech.clips import CLIP_SAMPLES, SILENCE, UNKNOWN, Audio, Clip, Recordings
-from apps.speech.config import SpeechConfig
+from apps.speech.config import STREAM_CHUNK, SpeechConfig
+from apps.speech.detector import METADATA_KEY, Rule
 from apps.speech.noise import Background
 from apps.speech.protocol import Classes
 
@@ -38,6 +40,12 @@ class SpeechTask(Task[SpeechConfig]):
     input_description: ClassVar[str] = (
         "one second of mono PCM at 16 kHz, float32 [1, 16000] in [-1, 1]"
     )
+
+    def __init__(self, config: SpeechConfig):
+        super().__init__(config)
+        self._joined: weakref.WeakKeyDictionary[keras.Model, keras.Model] = (
+            weakref.WeakKeyDictionary()
+        )
 
     def load(
         self,
@@ -164,6 +172,26 @@ class SpeechTask(Task[SpeechConfig]):
         weight = self.config.unknown_share * keywords / max(others, 1)
         return [weight if group == unknown else 1.0 for group in split.classes.groups]
 
+    @property
+    def streaming(self) -> bool:
+        return self.config.streams
+
+    @property
+    def stream_chunk(self) -> int | None:
+        return STREAM_CHUNK if self.config.streams else None
+
+    def more_metadata(self) -> dict[str, Any]:
+        """The rule of detection of a streaming model."""
+        return {METADATA_KEY: Rule().to_json()} if self.config.streams else {}
+
+    def trained_part(self, model: keras.Model) -> keras.Model:
+        """Of a streaming model, its layers on clips that follow each other."""
+        if not self.config.streams:
+            return model
+        if model not in self._joined:
+            self._joined[model] = models.joined(model, self.config.joined_clips)
+        return self._joined[model]
+
     def compile(self, model: keras.Model, optimizer: keras.Optimizer) -> None:
         super().compile(model, optimizer)
         # The recurrent layers bring a compiled kernel of their own; XLA over the
@@ -179,7 +207,8 @@ class SpeechTask(Task[SpeechConfig]):
             targets = np.asarray(split.targets)
         else:
             targets = np.array([index[word] for word in split.words])
-        return SpeechBatches(
+        kind = JoinedBatches if self.config.streams else SpeechBatches
+        return kind(
             split.inputs,
             targets,
             len(classes.names),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import seqcore
-from apps.speech import models
+from apps.speech import layers, models
 from apps.speech.config import CONFIGS, SpeechConfig
 
 LABELS = 4
@@ -28,7 +28,7 @@ def clips():
 
 
 def test_merge_adds_what_counts_as_one():
-    layer = models.MergeClasses(GROUPS)
+    layer = layers.MergeClasses(GROUPS)
     given = np.array([[0.1, 0.2, 0.05, 0.3, 0.25, 0.1]], "float32")
     found = keras.ops.convert_to_numpy(layer(given))
     np.testing.assert_allclose(found, [[0.1, 0.2, 0.65, 0.05]], atol=1e-6)
@@ -37,7 +37,7 @@ def test_merge_adds_what_counts_as_one():
 
 
 def test_merge_weighs_and_still_sums_to_one():
-    layer = models.MergeClasses(GROUPS, WEIGHTS)
+    layer = layers.MergeClasses(GROUPS, WEIGHTS)
     given = np.array([[0.1, 0.2, 0.05, 0.3, 0.25, 0.1]], "float32")
     found = keras.ops.convert_to_numpy(layer(given))
     # 0.65 * 0.2 = 0.13; all together 0.48.
@@ -47,7 +47,7 @@ def test_merge_weighs_and_still_sums_to_one():
 
 def test_merge_wants_every_label():
     with pytest.raises(ValueError, match="every label"):
-        models.MergeClasses([0, 2])
+        layers.MergeClasses([0, 2])
 
 
 @pytest.mark.parametrize("name", CONFIGS)

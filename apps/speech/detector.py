@@ -1,0 +1,184 @@
+"""From the scores of a streaming model to detections: the rule, and a stream.
+
+Every chunk of `chunk` samples gives one score (probability) a label. The rule:
+
+1. The smoothed score of a label is the sum of its last n scores over n, with
+   n = max(1, round(smoothing_ms / chunk_ms)). Before n chunks have come, the
+   missing ones count as 0.
+2. Among the labels that are not in `ignore`, the one with the highest smoothed
+   score (the first of equals) is detected if that score is at least `threshold`
+   and no detection lies in the last r = round(refractory_ms / chunk_ms) chunks:
+   after one at chunk i, the next is at chunk i + r at the earliest.
+
+The time of a detection is that of the end of its chunk. Exported files carry
+the rule's numbers in their metadata, under the key `detector`.
+"""
+
+import dataclasses
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from apps.core.errors import UserError
+from apps.speech.audio import SAMPLE_RATE
+from apps.speech.clips import SILENCE, UNKNOWN
+from apps.speech.config import STREAM_CHUNK
+
+METADATA_KEY = "detector"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """The numbers of the rule above, as a file's metadata carries them."""
+
+    chunk: int = STREAM_CHUNK
+    """Samples at 16 kHz."""
+    smoothing_ms: float = 100.0
+    threshold: float = 0.6
+    refractory_ms: float = 1000.0
+    ignore: tuple[str, ...] = (UNKNOWN, SILENCE)
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self) | {"ignore": list(self.ignore)}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Any], path: str) -> "Rule":
+        """Raises:
+        UserError: the file carries no rule, or a value out of range.
+        """
+        found = metadata.get(METADATA_KEY)
+        if not isinstance(found, dict):
+            raise UserError(
+                f"{path}: does not stream: train a model that does with "
+                "--config stream_crnn"
+            )
+        known = {field.name for field in dataclasses.fields(cls)}
+        if set(found) != known:
+            raise UserError(
+                f"{path}: its metadata's {METADATA_KEY!r} holds "
+                f"{', '.join(sorted(found))}; expected {', '.join(sorted(known))}"
+            )
+        return cls(**found | {"ignore": tuple(found["ignore"])}).validated(path)
+
+    def validated(self, where: str) -> "Rule":
+        """Raises:
+        UserError: a value out of range; `where` begins the message.
+        """
+        if not 0 < self.threshold <= 1:
+            raise UserError(f"{where}: threshold {self.threshold}: must be in (0, 1]")
+        for name in ("smoothing_ms", "refractory_ms"):
+            value = getattr(self, name)
+            if not 0 <= value <= 60_000:
+                raise UserError(f"{where}: {name} {value}: must be in [0, 60000]")
+        return self
+
+    def chunks(self, milliseconds: float) -> int:
+        return round(milliseconds * SAMPLE_RATE / 1000 / self.chunk)
+
+
+@dataclasses.dataclass(frozen=True)
+class Detection:
+    """One word heard."""
+
+    seconds: float
+    """From the beginning of the sound to the end of the chunk."""
+    label: str
+    score: float
+    """The smoothed score."""
+
+
+class Detector:
+    """Applies a rule to scores as they come.
+
+    Args:
+        rule: The numbers.
+        labels: Names of the scores, in their order.
+    """
+
+    def __init__(self, rule: Rule, labels: Sequence[str]):
+        self.rule = rule
+        self.labels = tuple(labels)
+        self._wanted = np.array([label not in rule.ignore for label in labels])
+        self._count = max(1, rule.chunks(rule.smoothing_ms))
+        self._refractory = rule.chunks(rule.refractory_ms)
+        self._last: deque[np.ndarray] = deque(maxlen=self._count)
+        self._chunk = 0
+        self._next = 0
+
+    def step(self, scores: np.ndarray) -> Detection | None:
+        """Takes the scores of the next chunk, [labels]."""
+        self._last.append(np.where(self._wanted, scores, 0.0))
+        self._chunk += 1
+        if self._chunk <= self._next:
+            return None
+        smoothed = np.sum(self._last, axis=0, dtype="float64") / self._count
+        best = int(np.argmax(smoothed))
+        if smoothed[best] < self.rule.threshold:
+            return None
+        self._next = self._chunk - 1 + self._refractory
+        seconds = self._chunk * self.rule.chunk / SAMPLE_RATE
+        return Detection(seconds, self.labels[best], float(smoothed[best]))
+
+
+class Stream:
+    """The `stream` signature of a file, fed with samples in pieces of any size.
+
+    Memory does not grow with the sound: it holds the model's state and less
+    than one chunk of samples.
+
+    Raises:
+        UserError: not a .tflite file of this application that streams.
+    """
+
+    def __init__(self, path: str):
+        from ai_edge_litert.interpreter import Interpreter
+
+        from apps.core import recogniser
+        from apps.speech import APP
+
+        if Path(path).suffix != ".tflite":
+            raise UserError(f"{path}: only a .tflite file streams")
+        model = recogniser.load(path, APP)
+        self.metadata = model.metadata
+        self.labels = model.labels
+        self.rule = Rule.from_metadata(model.metadata, path)
+        self._interpreter = Interpreter(model_path=path, num_threads=1)
+        if "stream" not in self._interpreter.get_signature_list():
+            raise UserError(f"{path}: has no signature 'stream': export it again")
+        self._run = self._interpreter.get_signature_runner("stream")
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the beginning of a sound."""
+        self._state = {
+            name: np.zeros(detail["shape"], detail["dtype"])
+            for name, detail in self._run.get_input_details().items()
+        }
+        self._waiting = np.zeros(0, "float32")
+
+    def feed(self, samples: np.ndarray) -> Iterator[np.ndarray]:
+        """Yields the scores, float32 [labels], of every chunk that is complete.
+
+        What is left of `samples` waits for the next call.
+        """
+        chunk = self.rule.chunk
+        waiting = np.concatenate([self._waiting, samples.astype("float32")])
+        whole = len(waiting) // chunk * chunk
+        self._waiting = waiting[whole:].copy()
+        for start in range(0, whole, chunk):
+            self._state["samples"] = waiting[None, start : start + chunk]
+            found = self._run(**self._state)
+            self._state = {n: found[n] for n in self._state if n != "samples"}
+            yield found["output"][0]
+
+
+def detections(stream: Stream, pieces: Iterator[np.ndarray]) -> Iterator[Detection]:
+    """The words in a sound that comes in pieces, as soon as each is heard."""
+    detector = Detector(stream.rule, stream.labels)
+    for piece in pieces:
+        for scores in stream.feed(piece):
+            if found := detector.step(scores):
+                yield found

@@ -128,7 +128,15 @@ class RecurrentCell(keras.Layer, DropoutRNNCell):
         """
         raise NotImplementedError
 
-    def step(self, projected, states, recurrent_mask=None, noise=None, inspect=False):
+    def step(
+        self,
+        projected,
+        states,
+        recurrent_mask=None,
+        noise=None,
+        inspect=False,
+        probe=None,
+    ):
         """One step from a projected input of shape (batch, gates * units).
 
         Args:
@@ -137,6 +145,8 @@ class RecurrentCell(keras.Layer, DropoutRNNCell):
             recurrent_mask: dropout of h: None, a tensor, or one per gate.
             noise: a row of :meth:`draw_noise`.
             inspect: also return the activations by name.
+            probe: None, or zeros to add to each state as it is computed, whose
+                gradients are those of the states (before zoneout mixes them).
 
         Returns:
             ``(new_states, activations)``, the latter a dict, empty unless
@@ -163,7 +173,9 @@ class RecurrentCell(keras.Layer, DropoutRNNCell):
         """Whether TensorFlow's compiled kernel computes this cell as configured."""
         return False
 
-    def run_kernel(self, projected, states, mask, steps, *, sequences, training):
+    def run_kernel(
+        self, projected, states, mask, steps, *, sequences, training, probes=()
+    ):
         """``(hs, states)`` by that kernel; all time-major."""
         raise NotImplementedError
 

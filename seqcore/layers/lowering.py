@@ -19,7 +19,7 @@ _current: ContextVar[Lowering | None] = ContextVar("seqcore_lowering", default=N
 
 
 @contextmanager
-def lowering(fn: Lowering) -> Iterator[None]:
+def lowering(fn: Lowering | None) -> Iterator[None]:
     """Hand the time loop of every seqcore layer called inside to ``fn``.
 
     Args:
@@ -29,7 +29,8 @@ def lowering(fn: Lowering) -> Iterator[None]:
             ``layer.go_backwards`` and ``layer.zero_output_for_mask`` are for
             ``fn`` to honour. ``mask`` is boolean (batch, time) or None.
             ``outputs`` has shape (batch, time, output size), or (batch, 1,
-            output size) where ``layer.return_sequences`` is False.
+            output size) where ``layer.return_sequences`` is False. None gives the
+            layers their own loop back, for an ``fn`` that only looks on.
     """
     token = _current.set(fn)
     try:

@@ -240,7 +240,15 @@ class LSTMCell(RecurrentCell):
             z = _normalise(z, self.kernel_gain)
         return z if self.bias is None else ops.add(z, self.bias)
 
-    def step(self, projected, states, recurrent_mask=None, noise=None, inspect=False):
+    def step(
+        self,
+        projected,
+        states,
+        recurrent_mask=None,
+        noise=None,
+        inspect=False,
+        probe=None,
+    ):
         h_before, c_before = states
         if recurrent_mask is None:
             recurrent = ops.matmul(h_before, self.recurrent_kernel)
@@ -261,6 +269,8 @@ class LSTMCell(RecurrentCell):
         c = f * c_before + i * g
         if self.cell_clip is not None:
             c = ops.clip(c, -self.cell_clip, self.cell_clip)
+        if probe is not None:
+            c = c + probe[1]
         if self.peephole:
             z_o = z_o + p_o * c
         o = self.recurrent_activation(z_o)
@@ -270,6 +280,8 @@ class LSTMCell(RecurrentCell):
         h = o * self.activation(read)
         if self.projection_units is not None:
             h = ops.matmul(h, self.projection_kernel)
+        if probe is not None:
+            h = h + probe[0]
         c, h = self._zoneout([c, h], [c_before, h_before], noise)
         activations = {"i": i, "f": f, "candidate": g, "o": o, "c": c, "h": h}
         return [h, c], (activations if inspect else {})
@@ -303,7 +315,9 @@ class LSTMCell(RecurrentCell):
     def has_kernel(self, training) -> bool:
         return self._is_plain and not (training and self.recurrent_dropout)
 
-    def run_kernel(self, projected, states, mask, steps, *, sequences, training):
+    def run_kernel(
+        self, projected, states, mask, steps, *, sequences, training, probes=()
+    ):
         from seqcore.layers import tensorflow_kernel
 
         hs, h, c = tensorflow_kernel.lstm(
@@ -315,6 +329,7 @@ class LSTMCell(RecurrentCell):
             steps,
             sequences=sequences,
             training=training,
+            probes=probes,
         )
         return hs, [h, c]
 
@@ -413,10 +428,10 @@ class LSTM(RecurrentLayer):
             )
         self.use_cudnn = use_cudnn
 
-    def inner_loop(self, sequences, initial_state, mask, training=False):
+    def inner_loop(self, sequences, initial_state, mask, training=False, probes=None):
         if self.use_cudnn is True:
             raise ValueError(
                 f"Layer {self.name!r} has use_cudnn=True, but seqcore's LSTM has no "
                 "cuDNN kernel. Pass use_cudnn='auto'."
             )
-        return super().inner_loop(sequences, initial_state, mask, training)
+        return super().inner_loop(sequences, initial_state, mask, training, probes)

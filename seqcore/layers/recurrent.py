@@ -113,7 +113,14 @@ class RecurrentLayer(keras.layers.RNN):
                 f"shape(s) {expected}. Received: {shapes}."
             )
 
-    def inner_loop(self, sequences, initial_state, mask, training=False):
+    def inner_loop(self, sequences, initial_state, mask, training=False, probes=None):
+        """Keras's hook for the time loop: ``(last_output, outputs, states)``.
+
+        ``probes``, which Keras does not pass, are zeros (batch, time, size), one
+        tensor a state: their gradients are those of the states at every step,
+        zero at masked steps. So gradients can be read out of every loop, the
+        compiled kernel's included.
+        """
         if tree.is_nested(mask):
             mask = mask[0]
         if mask is not None:
@@ -131,12 +138,17 @@ class RecurrentLayer(keras.layers.RNN):
         if self.go_backwards:
             sequences = ops.flip(sequences, axis=1)
             mask = None if mask is None else ops.flip(mask, axis=1)
+            probes = probes and [ops.flip(p, axis=1) for p in probes]
         if self._takes_kernel(training):
             from seqcore.layers.tensorflow_loop import fast_loop
 
-            outputs, states = fast_loop(self, sequences, states, mask, training)
+            outputs, states = fast_loop(
+                self, sequences, states, mask, training, probes or ()
+            )
         else:
-            states, outputs, _ = self._loop(sequences, states, mask, training)
+            states, outputs, _ = self._loop(
+                sequences, states, mask, training, probes=probes
+            )
             outputs = ops.swapaxes(outputs, 0, 1) if self.return_sequences else None
         return self._finish(outputs, states, mask)
 
@@ -147,30 +159,31 @@ class RecurrentLayer(keras.layers.RNN):
             and self.cell.has_kernel(training)
         )
 
-    def _loop(self, sequences, states, mask, training, inspect=False):
+    def _loop(self, sequences, states, mask, training, inspect=False, probes=None):
         """The loop in Keras operations: ``(states, outputs, extras)``, time first."""
         cell = self.cell
         dropout = cell.get_dropout_mask(sequences[:, 0, :]) if training else None
         recurrent = cell.get_recurrent_dropout_mask(states[0]) if training else None
         projected = cell.project(ops.swapaxes(sequences, 0, 1), dropout)
-        xs: tuple[Any, ...] = (projected,)
-        if training and cell.noise_width:
-            length, batch = ops.shape(projected)[:2]
-            xs = (projected, cell.draw_noise((length, batch)))
+        xs = [projected, *(ops.swapaxes(p, 0, 1) for p in probes or ())]
+        noisy = training and cell.noise_width
+        if noisy:
+            xs.append(cell.draw_noise(ops.shape(projected)[:2]))
 
         def step(row, states):
             return cell.step(
                 row[0],
                 states,
                 recurrent_mask=recurrent,
-                noise=row[1] if len(row) > 1 else None,
+                noise=row[-1] if noisy else None,
                 inspect=inspect,
+                probe=row[1 : 1 + len(states)] if probes else None,
             )
 
         if mask is not None:
             mask = ops.expand_dims(ops.swapaxes(mask, 0, 1), -1)
         run = loops.unrolled if self.unroll or _is_eager() else loops.scanned
-        return run(step, xs, states, mask)
+        return run(step, tuple(xs), states, mask)
 
     def _finish(self, outputs, states, mask):
         """The cell's output equation, and Keras's rule for masked outputs.

@@ -115,10 +115,20 @@ class RNNCell(RecurrentCell):
             x = x * dropout_mask
         return affine(x, self.kernel, self.bias)
 
-    def step(self, projected, states, recurrent_mask=None, noise=None, inspect=False):
+    def step(
+        self,
+        projected,
+        states,
+        recurrent_mask=None,
+        noise=None,
+        inspect=False,
+        probe=None,
+    ):
         h = states[0] if recurrent_mask is None else states[0] * recurrent_mask
         z = projected + ops.matmul(h, self.recurrent_kernel)
         h = self.activation(z)
+        if probe is not None:
+            h = h + probe[0]
         return [h], ({"pre_activation": z, "h": h} if inspect else {})
 
     def emit(self, h):
@@ -131,7 +141,9 @@ class RNNCell(RecurrentCell):
             training and self.recurrent_dropout
         )
 
-    def run_kernel(self, projected, states, mask, steps, *, sequences, training):
+    def run_kernel(
+        self, projected, states, mask, steps, *, sequences, training, probes=()
+    ):
         from seqcore.layers import tensorflow_kernel
 
         hs, h = tensorflow_kernel.rnn(
@@ -143,6 +155,7 @@ class RNNCell(RecurrentCell):
             activation=str(self._kernel_activation),
             sequences=sequences,
             training=training,
+            probes=probes,
         )
         return hs, [h]
 

@@ -23,7 +23,9 @@ oneDNN kernels are faster there. What shapes the code below, all of it measured:
 All sequences here are time-major: (time, batch, features). ``mask`` is boolean
 (time, batch, 1) or None; a masked step keeps the state. ``steps`` is the number
 of steps to run, at most the length of the buffers, so that sequences of many
-lengths can share one compiled loop.
+lengths can share one compiled loop. ``probes`` are zeros shaped like the states at
+all steps, or nothing: their values are not used, and their gradients are those of
+the states, which the backward loop comes by anyway (``trace`` makes it keep them).
 """
 
 from __future__ import annotations
@@ -147,11 +149,19 @@ def _lstm_forward(p, kernel, h0, c0, mask, steps, *, sequences, keep):
     return h, c, hs, cs, ys, tanh_c
 
 
-def _lstm_backward(dhs, dh, dc, kernel, cs, ys, tanh_c, mask, steps):
+def _kept(traces, values, mask_t, t):
+    """Write the states' gradients of step ``t``; zero where it is masked."""
+    return tuple(
+        trace.write(t, _where(mask_t, value, tf.zeros_like(value)))
+        for trace, value in zip(traces, values, strict=False)
+    )
+
+
+def _lstm_backward(dhs, dh, dc, kernel, cs, ys, tanh_c, mask, steps, *, trace):
     """Gradients of the projections and of the initial states.
 
     ``dhs`` is the gradient of all outputs, or None where only that of the last
-    state, ``dh``, arrives.
+    state, ``dh``, arrives. With ``trace`` those of h and c at all steps follow.
     """
     length = tf.shape(ys)[0]
     units = kernel.shape[0]
@@ -181,23 +191,25 @@ def _lstm_backward(dhs, dh, dc, kernel, cs, ys, tanh_c, mask, steps):
     if dhs is not None:
         dh += dhs[steps - 1]
 
-    def body(t, dh, dc, dz_buffer):
+    def body(t, dh, dc, dz_buffer, traces):
         dc = dc * forget_next[t] + dh * through_h[t]
+        traces = _kept(traces, (dh, dc), _row(mask, t), t)
         dz = tf.concat([dc, dc, dc, dh], axis=-1) * factor[t]
         dh_before = tf.matmul(dz, transposed)
         if mask is not None:
             dh_before += tf.where(mask[t], tf.zeros_like(dh), dh)
         if dhs is not None:
             dh_before += _incoming(dhs, t)
-        return t - 1, dh_before, dc, dz_buffer.write(t, dz)
+        return t - 1, dh_before, dc, dz_buffer.write(t, dz), traces
 
-    _, dh, dc, dz_buffer = tf.while_loop(
+    traces = tuple(_buffer(length, units, ys.dtype) for _ in range(2 * trace))
+    _, dh, dc, dz_buffer, traces = tf.while_loop(
         lambda t, *_: t >= 0,
         body,
-        (steps - 1, dh, dc, _buffer(length, 4 * units, ys.dtype)),
+        (steps - 1, dh, dc, _buffer(length, 4 * units, ys.dtype), traces),
         maximum_iterations=length,
     )
-    return dz_buffer.stack(), dh, dc * forget[0]
+    return dz_buffer.stack(), dh, dc * forget[0], *(b.stack() for b in traces)
 
 
 # The plain recurrent network, with any activation whose derivative is a function
@@ -232,7 +244,7 @@ def _rnn_forward(p, kernel, h0, mask, steps, *, activation, sequences):
     return buffer.stack() if sequences else h
 
 
-def _rnn_backward(dhs, dh, kernel, hs, mask, steps, *, activation):
+def _rnn_backward(dhs, dh, kernel, hs, mask, steps, *, activation, trace):
     length = tf.shape(hs)[0]
     factor = DERIVATIVES[activation](hs)
     if mask is not None:
@@ -241,28 +253,31 @@ def _rnn_backward(dhs, dh, kernel, hs, mask, steps, *, activation):
     if dhs is not None:
         dh += dhs[steps - 1]
 
-    def body(t, dh, dz_buffer):
+    def body(t, dh, dz_buffer, traces):
+        traces = _kept(traces, (dh,), _row(mask, t), t)
         dz = dh * factor[t]
         dh_before = tf.matmul(dz, transposed)
         if mask is not None:
             dh_before += tf.where(mask[t], tf.zeros_like(dh), dh)
         if dhs is not None:
             dh_before += _incoming(dhs, t)
-        return t - 1, dh_before, dz_buffer.write(t, dz)
+        return t - 1, dh_before, dz_buffer.write(t, dz), traces
 
-    _, dh, dz_buffer = tf.while_loop(
+    units = kernel.shape[0]
+    traces = tuple(_buffer(length, units, hs.dtype) for _ in range(trace))
+    _, dh, dz_buffer, traces = tf.while_loop(
         lambda t, *_: t >= 0,
         body,
-        (steps - 1, dh, _buffer(length, kernel.shape[0], hs.dtype)),
+        (steps - 1, dh, _buffer(length, units, hs.dtype), traces),
         maximum_iterations=length,
     )
-    return dz_buffer.stack(), dh
+    return dz_buffer.stack(), dh, *(b.stack() for b in traces)
 
 
 # The two recurrences with their gradients.
 
 
-def lstm(p, kernel, h0, c0, mask, steps, *, sequences: bool, training: bool):
+def lstm(p, kernel, h0, c0, mask, steps, *, sequences: bool, training: bool, probes=()):
     """LSTM over projected inputs ``p`` of shape (time, batch, 4 units).
 
     Returns ``(hs, h, c)``: all outputs, shape (time, batch, units), or None unless
@@ -271,10 +286,10 @@ def lstm(p, kernel, h0, c0, mask, steps, *, sequences: bool, training: bool):
     """
     forward = _compiled(_lstm_forward, sequences=sequences, keep=False)
     keeping = _compiled(_lstm_forward, sequences=sequences, keep=True)
-    backward = _compiled(_lstm_backward)
+    backward = _compiled(_lstm_backward, trace=bool(probes))
 
     @tf.custom_gradient
-    def run(p, kernel, h0, c0):
+    def run(p, kernel, h0, c0, *_probes):
         kept: list[Any] = []
         if training:
             h, c, *kept = keeping(p, kernel, h0, c0, mask, steps)
@@ -288,23 +303,32 @@ def lstm(p, kernel, h0, c0, mask, steps, *, sequences: bool, training: bool):
             hs, cs, ys, tanh_c = kept or keeping(p, kernel, h0, c0, mask, steps)[2:]
             inputs = (dh, dc, kernel, cs, ys, tanh_c)
             if sequences:
-                dz, dh0, dc0 = _once_differentiable(
+                dz, dh0, dc0, *traces = _once_differentiable(
                     lambda *a: backward(*a, mask, steps), dhs, *inputs
                 )
             else:
-                dz, dh0, dc0 = _once_differentiable(
+                dz, dh0, dc0, *traces = _once_differentiable(
                     lambda *a: backward(None, *a, mask, steps), *inputs
                 )
-            return dz, _weight_gradient(_before(h0, hs), dz), dh0, dc0
+            return dz, _weight_gradient(_before(h0, hs), dz), dh0, dc0, *traces
 
         return outputs, gradient
 
-    outputs = run(p, kernel, h0, c0)
+    outputs = run(p, kernel, h0, c0, *probes)
     return outputs if sequences else (None, *outputs)
 
 
 def rnn(
-    p, kernel, h0, mask, steps, *, activation: str, sequences: bool, training: bool
+    p,
+    kernel,
+    h0,
+    mask,
+    steps,
+    *,
+    activation: str,
+    sequences: bool,
+    training: bool,
+    probes=(),
 ):
     """Plain recurrence over projected inputs ``p`` of shape (time, batch, units).
 
@@ -313,10 +337,10 @@ def rnn(
     keep = sequences or training
     forward = _compiled(_rnn_forward, activation=activation, sequences=keep)
     keeping = _compiled(_rnn_forward, activation=activation, sequences=True)
-    backward = _compiled(_rnn_backward, activation=activation)
+    backward = _compiled(_rnn_backward, activation=activation, trace=bool(probes))
 
     @tf.custom_gradient
-    def run(p, kernel, h0):
+    def run(p, kernel, h0, *_probes):
         out = forward(p, kernel, h0, mask, steps)
         h = out[steps - 1] if keep else out
         outputs = (out, h) if sequences else (h,)
@@ -325,16 +349,16 @@ def rnn(
             dhs, dh = upstream if sequences else (None, *upstream)
             hs = out if keep else keeping(p, kernel, h0, mask, steps)
             if sequences:
-                dz, dh0 = _once_differentiable(
+                dz, dh0, *traces = _once_differentiable(
                     lambda *a: backward(*a, mask, steps), dhs, dh, kernel, hs
                 )
             else:
-                dz, dh0 = _once_differentiable(
+                dz, dh0, *traces = _once_differentiable(
                     lambda *a: backward(None, *a, mask, steps), dh, kernel, hs
                 )
-            return dz, _weight_gradient(_before(h0, hs), dz), dh0
+            return dz, _weight_gradient(_before(h0, hs), dz), dh0, *traces
 
         return outputs, gradient
 
-    outputs = run(p, kernel, h0)
+    outputs = run(p, kernel, h0, *probes)
     return outputs if sequences else (None, *outputs)

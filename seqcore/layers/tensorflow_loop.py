@@ -47,7 +47,9 @@ def _pad(x, axis, to):
     return tf.pad(x, [[0, missing if a == axis else 0] for a in range(len(x.shape))])
 
 
-def fast_loop(layer, sequences, states, mask, training) -> tuple[Any, list[Any]]:
+def fast_loop(
+    layer, sequences, states, mask, training, probes=()
+) -> tuple[Any, list[Any]]:
     """The layer's loop by the compiled kernel.
 
     Returns ``(outputs, states)``; ``outputs`` is batch-major, masked steps
@@ -78,6 +80,7 @@ def fast_loop(layer, sequences, states, mask, training) -> tuple[Any, list[Any]]
     sequences = whole(_pad(sequences, 1, length))
     mask = whole(None if mask is None else _pad(mask, 1, length))
     states = [whole(s) for s in states]
+    probes = [whole(_pad(p, 1, length)) for p in probes]
     dropout = None if dropout is None else [whole(m) for m in dropout]
 
     done = []
@@ -97,6 +100,7 @@ def fast_loop(layer, sequences, states, mask, training) -> tuple[Any, list[Any]]
             steps,
             sequences=layer.return_sequences,
             training=training,
+            probes=[tf.transpose(cut(p, part), (1, 0, 2)) for p in probes],
         )
         if h is not None:
             h = tf.transpose(h, (1, 0, 2))

@@ -27,6 +27,13 @@ APP = App(
             metavar="LIST",
         ),
         Option(
+            "--val-speakers",
+            "val_speakers",
+            "speakers that the validation split consists of, comma separated",
+            verbs=("train", "evaluate"),
+            metavar="LIST",
+        ),
+        Option(
             "--all-unknown",
             "all_unknown",
             "score every clip of the other words, not only a tenth",
@@ -44,6 +51,9 @@ APP = App(
     verbs={
         "say": Verb(
             "write a word as a recording by a synthetic voice", "apps.speech.say"
-        )
+        ),
+        "select": Verb(
+            "of a model of many words, make one for some of them", "apps.speech.select"
+        ),
     },
 )

@@ -58,12 +58,34 @@ class Recordings:
         """The words said, sorted, without `UNKNOWN` and `SILENCE`."""
         return sorted({clip.word for clip in self.clips} - {UNKNOWN, SILENCE})
 
-    def split(self, name: str, validation_share: float) -> list[Clip]:
+    def split(
+        self, name: str, validation_share: float, val_speakers: Sequence[str] = ()
+    ) -> list[Clip]:
         """The clips of one split; "val" is taken from "train" if it must be.
 
+        Args:
+            name: "train", "val" or "test".
+            validation_share: Part of the training clips that "val" is, where the
+                data does not name one.
+            val_speakers: Whom "val" consists of instead, whatever the data says.
+
         Raises:
-            UserError: the data has no such split.
+            UserError: the data has no such split, or no such speaker.
         """
+        if val_speakers and name != "test":
+            known = {clip.speaker for clip in self.clips}
+            for speaker in val_speakers:
+                if speaker not in known:
+                    shown = ", ".join(sorted(known - {""})[:12]) or "nobody by name"
+                    raise UserError(
+                        f"{self.where}: has no speaker {speaker!r}: it has {shown}"
+                    )
+            return [
+                clip
+                for clip in self.clips
+                if (clip.speaker in val_speakers) == (name == "val")
+                and (name == "val" or clip.split in ("", "train"))
+            ]
         named = {clip.split for clip in self.clips} - {""}
         if name in named and (name != "train" or "val" in named):
             return [clip for clip in self.clips if clip.split == name]

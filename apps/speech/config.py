@@ -60,6 +60,8 @@ class SpeechConfig(TrainingConfig):
     """Evaluate on every clip of the data, whatever its split."""
     validation_share: float = 0.15
     """Part of the training clips kept for validation where the data names none."""
+    val_speakers: str = ""
+    """Speakers of the validation split, comma separated; empty: the data's own."""
     other_words: bool = True
     """Whether training tells the other words apart as well (see models.py)."""
 
@@ -130,6 +132,10 @@ class SpeechConfig(TrainingConfig):
                 f"snr_high_db={self.snr_high_db}"
             )
         return self
+
+    def speakers(self) -> tuple[str, ...]:
+        """`val_speakers` taken apart."""
+        return tuple(x.strip() for x in self.val_speakers.split(",") if x.strip())
 
     @property
     def streams(self) -> bool:

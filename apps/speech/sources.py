@@ -23,7 +23,8 @@ def find(source: str, splits: Sequence[str]) -> Recordings:
 
     Args:
         source: A folder with train.csv (and val.csv, test.csv) of columns
-            file,class; a folder that holds a folder a word; or `tfds:NAME`.
+            file,class; a folder that holds a folder a word, or files named
+            WORD_SPEAKER_TAKE; or `tfds:NAME`.
         splits: The splits that will be asked for.
 
     Raises:
@@ -139,11 +140,28 @@ def _from_word_folders(folder: Path) -> list[Clip]:
         for path in found:
             split = splits.get(f"{word_folder.name}/{path.name}", rest)
             clips.append(Clip(word, str(path), split, speaker_of(path.stem, word)))
+    clips = clips or _from_names(folder)
     if not clips:
         raise UserError(
-            f"{folder}: holds no recordings: expected a folder a word, or train.csv "
-            "and val.csv"
+            f"{folder}: holds no recordings: expected a folder a word, train.csv and "
+            "val.csv, or files named WORD_SPEAKER_TAKE"
         )
+    return clips
+
+
+def _from_names(folder: Path) -> list[Clip]:
+    """A folder of files named WORD_SPEAKER_TAKE, as Free Spoken Digit has them."""
+    clips = []
+    for path in sorted(folder.iterdir()):
+        if not path.is_file() or not is_audio(path):
+            continue
+        word, _, rest = path.stem.partition("_")
+        if not re.fullmatch(r".+_\d+", rest):
+            raise UserError(
+                f"{path}: its name does not say what is spoken: expected "
+                "WORD_SPEAKER_TAKE, or a folder a word"
+            )
+        clips.append(Clip(word, str(path), "", speaker_of(path.stem, word)))
     return clips
 
 

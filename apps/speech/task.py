@@ -111,7 +111,9 @@ class SpeechTask(Task[SpeechConfig]):
         if self.config.whole:
             clips = recordings.clips
         else:
-            clips = recordings.split(name, self.config.validation_share)
+            clips = recordings.split(
+                name, self.config.validation_share, self.config.speakers()
+            )
         if name == "train":
             protocol.check_complete(clips, classes.labels, recordings.where)
             clips = [clip for clip in clips if self._is_wanted(clip, classes)]
@@ -217,6 +219,27 @@ class SpeechTask(Task[SpeechConfig]):
             self.config,
             self._draw(split),
         )
+
+    def metrics(
+        self, split: Split, outputs: Sequence[np.ndarray], labels: Sequence[str]
+    ) -> dict[str, Any]:
+        """Adds "word_accuracy" and "words": of the clips of keywords alone."""
+        found = super().metrics(split, outputs, labels)
+        targets = np.asarray(split.targets)
+        words = np.array([labels[target] not in _SPECIAL for target in targets])
+        if words.any() and not words.all():
+            guesses = np.array([np.argmax(output) for output in outputs])
+            found["word_accuracy"] = float(np.mean(guesses[words] == targets[words]))
+            found["words"] = int(words.sum())
+        return found
+
+    def evaluation_text(self, metrics: dict[str, Any]) -> str:
+        text = super().evaluation_text(metrics)
+        if "word_accuracy" not in metrics:
+            return text
+        first, rest = text.split("\n", 1)
+        own = f"of words  {metrics['word_accuracy']:.4f}  (n = {metrics['words']})"
+        return "\n".join([first, own, rest])
 
     def _draw(self, split: SpeechSplit):
         """The clips of an epoch: all, or other words by their share."""

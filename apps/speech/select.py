@@ -1,0 +1,80 @@
+"""`select`: of a model of many words, one that listens for some of them."""
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Writes a model that reports some of a trained model's words and calls the "
+        "others unknown. Nothing is trained: the probabilities of the other words "
+        "are added up."
+    )
+    parser.add_argument("model", metavar="MODEL", help="a .keras file")
+    parser.add_argument(
+        "--words", metavar="LIST", required=True, help='the words to keep, as "yes, no"'
+    )
+    parser.add_argument("--out", metavar="DIR", required=True)
+    parser.add_argument(
+        "--quantize",
+        choices=("none", "float16", "dynamic"),
+        default="dynamic",
+        help="form of the weights in model.tflite (default: dynamic)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    import dataclasses
+    from pathlib import Path
+
+    import keras
+
+    from apps.core import exporting, recogniser, training
+    from apps.core.config import to_json
+    from apps.core.errors import UserError
+    from apps.speech import APP
+    from apps.speech.clips import SILENCE, UNKNOWN
+    from apps.speech.config import SpeechConfig
+    from apps.speech.detector import METADATA_KEY, Rule
+    from apps.speech.layers import MergeClasses
+
+    if Path(arguments.model).suffix != ".keras":
+        raise UserError(f"{arguments.model}: words are selected from a .keras file")
+    loaded = recogniser.load(arguments.model, APP)
+    config = loaded.config(APP)
+    assert isinstance(config, SpeechConfig)
+    config = dataclasses.replace(config, words=arguments.words)
+    words = config.keywords()
+    for word in words:
+        if word not in loaded.labels or word in (UNKNOWN, SILENCE):
+            raise UserError(
+                f"--words: {word!r} is no word of {arguments.model} (it has "
+                f"{', '.join(loaded.labels)})"
+            )
+    rest = set(loaded.labels) - set(words) - {UNKNOWN, SILENCE}
+    if UNKNOWN in loaded.labels or not rest:
+        raise UserError(
+            f"{arguments.model}: words can be selected from a model that was trained "
+            "to tell all of its words apart, and some must be left"
+        )
+    labels = (*words, UNKNOWN, *(x for x in (SILENCE,) if x in loaded.labels))
+    groups = [labels.index(x if x in labels else UNKNOWN) for x in loaded.labels]
+    trained = loaded.runner
+    assert isinstance(trained, keras.Model)
+    merged = MergeClasses(groups, name="labels")(trained.output)
+    model = keras.Model(trained.input, merged, name=trained.name)
+    metadata = loaded.metadata | {"labels": list(labels), "settings": to_json(config)}
+    metadata.pop("seqcore", None)
+    if config.streams:
+        metadata.setdefault(METADATA_KEY, Rule().to_json())
+    task = APP.make_task(config)
+    out = Path(arguments.out)
+    exporting.export_all(
+        model,
+        out,
+        arguments.quantize,
+        metadata,
+        streaming=task.streaming,
+        chunk=task.stream_chunk,
+    )
+    training.save_model(model, out / "model.keras", metadata)
+    print(f"{out}: {len(words)} words of {len(loaded.labels)}, the rest is unknown")

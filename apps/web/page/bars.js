@@ -17,7 +17,7 @@ export function showBars(list, candidates) {
     const [bar, name, number] = item.children;
     item.classList.toggle('top', score === most && most > 0.5);
     name.textContent = readable(label);
-    name.dataset.label = label;
+    Object.assign(item.dataset, { label, score: score.toFixed(6) });
     number.textContent = percent(score);
     bar.style.width = `${Math.max(0, Math.min(1, score)) * 100}%`;
   });

@@ -16,7 +16,7 @@ export async function drawPanel(root, models) {
   let example = null; // Ends the example that is being written.
   let entry = null;
 
-  const reading = new Latest(async (strokes) => {
+  const reading = new Latest(bars, async (strokes) => {
     const { model } = card;
     if (!model || strokes.flat().length < 2) return;
     try {
@@ -92,6 +92,7 @@ export async function drawPanel(root, models) {
   const modes = at('draw-modes');
   for (const model of models) {
     const button = radio(NAMES[model.mode] ?? model.title);
+    button.dataset.mode = model.mode;
     button.addEventListener('click', () => {
       for (const other of modes.children) check(other, other === button);
       example?.abort();

@@ -6,20 +6,27 @@ export class Latest {
   #work;
   #running = false;
   #waiting = null;
+  #shown;
 
-  /** @param {(input: any) => Promise<void>} work Must not throw. */
-  constructor(work) {
+  /**
+   * @param {HTMLElement} shown Where answers appear: `aria-busy` as long as one is due.
+   * @param {(input: any) => Promise<void>} work Must not throw.
+   */
+  constructor(shown, work) {
+    this.#shown = shown;
     this.#work = work;
   }
 
   request(input) {
     this.#waiting = { input };
+    this.#shown.setAttribute('aria-busy', 'true');
     if (!this.#running) this.#run();
   }
 
   /** Forgets an input that has not been worked on yet. */
   cancel() {
     this.#waiting = null;
+    this.#shown.setAttribute('aria-busy', 'false');
   }
 
   async #run() {
@@ -33,6 +40,7 @@ export class Latest {
       const from = performance.now();
       await this.#work(input);
       const took = performance.now() - from;
+      if (!this.#waiting) this.#shown.setAttribute('aria-busy', 'false');
       await new Promise((done) => setTimeout(done, 4 * took));
     }
     this.#running = false;

@@ -13,7 +13,7 @@ export async function typePanel(root, models) {
   const announce = announcer(at('type-status'));
   let weighing = null;
 
-  const reading = new Latest(async (message) => {
+  const reading = new Latest(bars, async (message) => {
     const { model } = card;
     if (!model) return;
     try {

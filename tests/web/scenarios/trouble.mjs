@@ -1,0 +1,41 @@
+/** What the page says when something is missing. */
+export default async function trouble({ newPage, open, base }) {
+  const found = {};
+
+  const silent = await newPage();
+  await open(silent, 'speak');
+  await silent.click('#speak-listen');
+  found.microphone = await problem(silent, '#speak-problem');
+
+  const noSound = await newPage();
+  await open(noSound, 'speak');
+  const text = { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('hello') };
+  await noSound.setInputFiles('#speak-file-input', text);
+  found.recording = await problem(noSound, '#speak-problem');
+
+  const old = await newPage({ serviceWorkers: 'block' });
+  await old.addInitScript(() => delete globalThis.WebAssembly);
+  await old.goto(base);
+  found.webAssembly = await problem(old, '#draw-card .problem');
+
+  const model = await newPage({ serviceWorkers: 'block' });
+  await model.route('**/*.tflite*', (route) => route.fulfill({ status: 404 }));
+  await model.goto(base);
+  found.model = await problem(model, '#draw-card .problem');
+
+  const engine = await newPage({ serviceWorkers: 'block' });
+  await engine.route('**/*.wasm', (route) => route.fulfill({ status: 404 }));
+  await engine.goto(base);
+  found.engine = await problem(engine, '#draw-card .problem');
+
+  const list = await newPage({ serviceWorkers: 'block' });
+  await list.route('**/models.json', (route) => route.fulfill({ status: 404 }));
+  await list.goto(base);
+  found.list = await problem(list, '#draw-problem');
+  return found;
+}
+
+async function problem(page, selector) {
+  await page.waitForSelector(`${selector}:not([hidden])`);
+  return page.textContent(selector);
+}

@@ -1,0 +1,94 @@
+"""Ink written with real pointer events is read as Python reads it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from apps.core import recogniser
+from apps.handwriting import APP
+from apps.handwriting.ink import Ink
+from tests.web.conftest import SAVED
+
+DIGITS = SAVED / "handwriting_digits"
+COUNT = 50
+FRAMES = 50
+TOLERANCE = 1e-3
+
+
+def synthetic_digits() -> list[Ink]:
+    """Digits of the synthetic writer, every one several times."""
+    from apps.handwriting.writer import draw_hand, write
+
+    rng = np.random.default_rng(7)
+    return [write(str(number % 10), draw_hand(rng), rng) for number in range(COUNT)]
+
+
+def real_digits(folder) -> list[Ink]:
+    """Digits of writers who are in no training split, spread over all of them."""
+    from apps.handwriting.readers import collect
+
+    records, _ = collect(str(folder), False)
+    unseen = [r for r in records if int(r.writer) >= 26]
+    return [r.ink for r in unseen[:: len(unseen) // COUNT]][:COUNT]
+
+
+def best_in_python(model_path, inks) -> list[str]:
+    model = recogniser.load(str(model_path), APP)
+    task = APP.make_task(model.config(APP))
+    outputs = [task.output(model.runner, ink.points()) for ink in inks]
+    return [task.describe(x, model.labels, 1)[0]["label"] for x in outputs]
+
+
+def strokes(ink: Ink) -> list:
+    return [stroke.tolist() for stroke in ink.strokes]
+
+
+def check_page(browse, inks, model_path, mode, capsys) -> None:
+    found = browse("draw", inks=[strokes(ink) for ink in inks], mode=mode)
+    assert not found["problems"]
+    result = found["result"]
+    read = [answer[0]["label"] for answer in result["answers"]]
+    assert read == best_in_python(model_path, inks)
+    with capsys.disabled():
+        print(
+            f"\n{model_path.parent.name}: {result['milliseconds']:.1f} ms a run in the "
+            f"page (median), {result['framesWriting']:.0f} frames a second while "
+            f"writing, {result['framesAtRest']:.0f} at rest"
+        )
+    # A machine that is slow at rest is not the page's fault.
+    assert result["framesWriting"] > min(FRAMES, 0.85 * result["framesAtRest"])
+
+
+def test_symbols_are_read_as_in_python(browse, capsys):
+    check_page(browse, synthetic_digits(), DIGITS / "model.tflite", "symbol", capsys)
+
+
+@pytest.mark.data
+def test_real_digits_are_read_as_in_python(browse, real_data, capsys):
+    folder = real_data / "ink" / "pendigits"
+    if not folder.exists():
+        pytest.skip(f"no pendigits in {real_data}")
+    inks = real_digits(folder)
+    check_page(browse, inks, DIGITS / "model.tflite", "symbol", capsys)
+
+
+def test_module_gives_the_scores_of_python(browse):
+    """The same points, no pad between: equal but for rounding."""
+    inks = [*synthetic_digits()[:10], Ink((np.array([[0.0, 0.0], [1.0, 2.0]]),))]
+    example = json.loads((DIGITS / "eight.json").read_text())
+    inks.append(Ink(tuple(np.array(s) for s in example["strokes"])))
+    found = browse(
+        "module",
+        file="models/handwriting_digits/dynamic.tflite",
+        inputs=[strokes(ink) for ink in inks],
+    )["result"]
+    model = recogniser.load(str(DIGITS / "model.tflite"), APP)
+    task = APP.make_task(model.config(APP))
+    for ink, answer in zip(inks, found["answers"], strict=True):
+        expected = task.output(model.runner, ink.points())
+        np.testing.assert_allclose(answer["scores"], expected, atol=TOLERANCE)
+    assert found["app"] == "handwriting"
+    assert tuple(found["labels"]) == model.labels
+    assert found["metadata"] == model.metadata
+    assert found["bytes"] == (DIGITS / "model.tflite").stat().st_size

@@ -1,0 +1,144 @@
+"""What the page promises beside its answers: size, cache, keyboard, plain words."""
+
+import json
+import os
+import zipfile
+
+import pytest
+
+from apps.web.__main__ import main
+from apps.web.build import build
+from seqcore.export.metadata import append_to_tflite, read_metadata
+from tests.web.conftest import SAVED
+
+DIGITS = SAVED / "handwriting_digits" / "model.tflite"
+SPEECH = SAVED / "arabic_speech_commands_12" / "model.tflite"
+MOST_BYTES = 15_000_000
+
+
+def bare(path) -> bytes:
+    """A shipped file without its metadata."""
+    content = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        return content[: archive.infolist()[0].header_offset]
+
+
+def test_first_visit_is_small_and_the_second_needs_no_network(browse):
+    found = browse("visits")
+    result = found["result"]
+    assert 0 < result["firstVisit"] < MOST_BYTES, result["sizes"]
+    assert result["offline"] in ("lost_or_stolen_card", "compromised_card")
+    assert result["asked"] == []
+
+
+def test_own_files_are_taken_or_refused_with_a_sentence(browse, tmp_path):
+    metadata = read_metadata(DIGITS)
+    model = bare(DIGITS)
+    files = {
+        "mine.tflite": DIGITS.read_bytes(),
+        "notes.tflite": b"these are my notes, not a model",
+        "empty.tflite": b"",
+        "bare.tflite": model,
+        "cut.tflite": append_to_tflite(model[: len(model) // 2], metadata),
+        "broken-zip.tflite": DIGITS.read_bytes()[:-400]
+        + bytes(378)
+        + DIGITS.read_bytes()[-22:],
+        "speech.tflite": SPEECH.read_bytes(),
+        "other.tflite": append_to_tflite(model, metadata | {"app": "weather"}),
+        "unlabelled.tflite": append_to_tflite(model, metadata | {"labels": []}),
+        "few-labels.tflite": append_to_tflite(model, metadata | {"labels": ["a", "b"]}),
+        "micro.tflite": append_to_tflite(
+            model,
+            metadata | {"seqcore": metadata["seqcore"] | {"lowering": "fused"}},
+        ),
+    }
+    drops = []
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+        drops.append({"panel": "draw", "path": str(tmp_path / name)})
+    found = browse("own", drops=drops)
+    answers = dict(zip(files, found["result"], strict=True))
+    taken = answers.pop("mine.tflite")
+    assert taken == {"problem": "", "title": "mine.tflite"}
+    expected = {
+        "notes.tflite": "not a .tflite file",
+        "empty.tflite": "not a .tflite file",
+        "bare.tflite": "not exported by",
+        "cut.tflite": "damaged",
+        "broken-zip.tflite": "metadata cannot be read",
+        "speech.tflite": "a model for Speak",
+        "other.tflite": "weather",
+        "unlabelled.tflite": "no labels",
+        "few-labels.tflite": "names 2 labels and scores 10",
+        "micro.tflite": "microcontrollers",
+    }
+    for name, words in expected.items():
+        problem = answers[name]["problem"]
+        assert words in problem, (name, problem)
+        # A sentence that names the file, and no stack trace.
+        assert problem.startswith(name) and problem.endswith(".")
+        assert "\n" not in problem and " at " not in problem
+        assert answers[name]["title"] != name
+
+
+def test_trouble_is_told_in_words(browse):
+    result = browse("trouble")["result"]
+    assert "microphone" in result["microphone"]
+    assert "notes.txt" in result["recording"]
+    assert "WebAssembly" in result["webAssembly"]
+    assert "missing on the server" in result["model"]
+    assert "engine could not be loaded" in result["engine"]
+    assert "list of models" in result["list"]
+
+
+@pytest.fixture(scope="module")
+def with_float(tmp_path_factory, built, serve):
+    """A page with the digits alone, in both variants."""
+    saved = tmp_path_factory.mktemp("saved")
+    (saved / "digits").symlink_to(DIGITS.parent)
+    (saved / "banking77").symlink_to(SAVED / "banking77")
+    out = tmp_path_factory.mktemp("web") / "both"
+    build(out, saved)
+    return out, serve(out)
+
+
+def test_keyboard_alone_draws_chooses_and_moves(browse, with_float):
+    folder, address = with_float
+    (entry, _) = json.loads((folder / "models.json").read_text())["models"][::-1]
+    assert [v["quantize"] for v in entry["variants"]] == ["dynamic", "none"]
+    result = browse("keys", at=address)["result"]
+    assert result["drawn"] == "1"
+    assert result["status"] == "Read as 1"
+    assert result["afterUndo"] == 0
+    assert result["variant"] == "float"
+    assert result["shown"] == ["type"]
+    assert result["focused"] == "tab-type"
+
+
+def test_float_variant_is_kept_while_its_weights_are(with_float):
+    folder, _ = with_float
+    path = folder / "models" / "digits" / "float.tflite"
+    assert read_metadata(path)["seqcore"]["quantize"] == "none"
+    before = path.stat().st_mtime_ns
+    saved = SAVED.parent
+    build(folder, saved / "saved_models", float_variants=False)
+    assert path.stat().st_mtime_ns == before
+
+
+def test_panels_are_accessible_and_fit(browse):
+    """With SEQCORE_SCREENSHOTS, also writes pictures of the panels to that folder."""
+    folder = os.environ.get("SEQCORE_SCREENSHOTS")
+    found = browse("looks", folder=folder, text="I forgot my PIN, how do I unlock it?")
+    assert found["result"] == []
+    assert not found["problems"]
+
+
+def test_command_line_refuses_with_one_line(tmp_path, capsys):
+    (tmp_path / "precious.txt").write_text("mine")
+    assert main(["build", "--out", str(tmp_path)]) == 2
+    assert (
+        main(["build", "--out", str(tmp_path / "new"), "--models", str(tmp_path)]) == 2
+    )
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2 and all(line.startswith("error: ") for line in lines)
+    assert (tmp_path / "precious.txt").read_text() == "mine"

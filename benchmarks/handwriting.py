@@ -2,6 +2,8 @@
 
     python benchmarks/handwriting.py                      # both
     python benchmarks/handwriting.py --model MODEL.tflite --keras MODEL.keras
+    python benchmarks/handwriting.py --only transcripts --model MODEL.tflite \\
+        --keras MODEL.keras --data gw_online.zip   # how many are the same
 
 Ratios are of medians of interleaved runs; absolute times are this machine's.
 """
@@ -20,10 +22,13 @@ import keras
 import numpy as np
 
 import seqcore
+from apps.core import recogniser
 from apps.core.task import Data
-from apps.handwriting import models, writer
-from apps.handwriting.config import CONFIGS
-from apps.handwriting.task import make_task
+from apps.handwriting import APP, models, writer
+from apps.handwriting.config import CONFIGS, HandwritingConfig
+from apps.handwriting.decoding import greedy
+from apps.handwriting.scores import transcript_metrics
+from apps.handwriting.task import Transcribe, make_task
 
 
 def interleaved(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
@@ -107,14 +112,37 @@ def decoding(tflite: str | None, keras_file: str | None, rounds: int) -> None:
     print(f"  the file is {seconds['Keras'] / seconds['.tflite']:.1f} times as fast")
 
 
+def transcripts(tflite: str, keras_file: str, data: str | None) -> None:
+    """How many greedy transcripts of the validation split two forms agree on."""
+    read: list[list[str]] = []
+    for path in (keras_file, tflite):
+        model = recogniser.load(path, APP)
+        config = model.config(APP)
+        assert isinstance(config, HandwritingConfig)
+        task = Transcribe(config)
+        split = task.load(data, ("val",), model.labels).splits["val"]
+        outputs = task.outputs(model.runner, split)
+        read.append([greedy(scores, model.labels) for scores in outputs])
+        cer = transcript_metrics(task.references(split, model.labels), read[-1])["cer"]
+        print(f"  {Path(path).suffix:8s} CER {100 * cer:.2f} %")
+    same = sum(a == b for a, b in zip(*read, strict=True))
+    print(f"  {same} of {len(read[0])} transcripts are the same")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--words", type=int, default=960)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", help="a transcriber's .tflite file")
     parser.add_argument("--keras", help="the same model's .keras file")
-    parser.add_argument("--only", choices=("bucketing", "decoding"))
+    parser.add_argument("--only", choices=("bucketing", "decoding", "transcripts"))
+    parser.add_argument("--data", help="for transcripts; synthetic words by default")
     arguments = parser.parse_args()
+    if arguments.only == "transcripts":
+        if not (arguments.model and arguments.keras):
+            parser.error("--only transcripts needs --model and --keras")
+        transcripts(arguments.model, arguments.keras, arguments.data)
+        return
     if arguments.only != "decoding":
         bucketing(arguments.words, arguments.rounds)
     if arguments.only != "bucketing":

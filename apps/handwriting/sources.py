@@ -165,8 +165,9 @@ def synthetic(split: str, config: HandwritingConfig) -> list[Record]:
         else:
             word = words[number % len(words)]
         place = f"synthetic {split} {number + 1} ({hand.face})"
-        spells = speller and rng.random() < config.spelled
-        if speller and spells and set(word) <= speller.characters:
+        # People's digits, where there are any, are enough for all numbers.
+        share = 1.0 if word.isdigit() else config.spelled
+        if speller and rng.random() < share and set(word) <= speller.characters:
             ink, place = speller.write(word, hand, rng), f"spelled word {number + 1}"
         else:
             ink = write(word, hand, rng)

@@ -130,9 +130,9 @@ class Practice:
         kind = rng.random()
         if kind < 0.5:
             return self.words[int(rng.integers(len(self.words)))]
-        if kind < 0.75 and self._next:
+        if kind < 0.7 and self._next:
             return self._invent(rng)
-        pool = self.digits if self.digits and kind < 0.85 else self.characters
+        pool = self.digits if self.digits and kind < 0.87 else self.characters
         return "".join(rng.choice(pool, rng.integers(1, 8)))
 
     def _invent(self, rng: np.random.Generator) -> str:

@@ -237,6 +237,17 @@ def test_classifier_from_unipen_end_to_end(tmp_path, capsys):
     assert found["accuracy"] > 0.9
     report = (workdir / "report.md").read_text()
     assert "confusion.png" in report
+    # A file of fixed length reads the same, filled up, and says what is too long.
+    fixed = tmp_path / "fixed"
+    keras_file = workdir / "model.keras"
+    assert run("export", keras_file, "--length", 40, "--out", fixed) == 0
+    capsys.readouterr()
+    again = answer(capsys, "evaluate", fixed / "model.tflite", "--data", path)
+    assert again["confusion"] == found["confusion"]
+    longer = tmp_path / "long.json"
+    longer.write_text(json.dumps({"strokes": [[[i, i % 7] for i in range(41)]]}))
+    line = fails(capsys, "predict", fixed / "model.tflite", longer)
+    assert "41 points" in line and "40 at most" in line
 
 
 def test_the_shipped_digits_recogniser_reads_its_example(capsys):

@@ -22,6 +22,8 @@ STATIC_FOLDERS = ("page", "seqcore")
 PACKAGES = HERE / "node_modules" / "@litertjs"
 PANELS = {"handwriting": "draw", "speech": "speak", "text": "type"}
 EXAMPLES = {"draw": (".json",), "speak": (".flac", ".wav"), "type": (".txt",)}
+MODES = ("symbol", "word", "stream", "clip")
+"""In this order the page offers the models of a panel."""
 BARE_IMPORT = '"@litertjs/wasm-utils"'
 
 
@@ -46,7 +48,10 @@ def build(out: Path, saved_models: Path, float_variants: bool = True) -> None:
     for name in STATIC:
         shutil.copy(HERE / name, out / name)
     _copy_litert(out / "vendor" / "litert")
-    models = list(_models(saved_models, out, float_variants))
+    models = sorted(
+        _models(saved_models, out, float_variants),
+        key=lambda model: (model["panel"], MODES.index(model["mode"])),
+    )
     if not models:
         raise UserError(f"{saved_models}: holds no folder with a model.tflite")
     files.write_json(out / "models.json", {"models": models})
@@ -111,16 +116,21 @@ def _models(saved: Path, out: Path, float_variants: bool) -> Iterator[dict[str, 
             for file in sorted(folder.iterdir())
             if file.suffix in EXAMPLES[panel]
         ]
-        symbol = metadata["settings"].get("model") == "classify"
         yield {
             "name": name,
             "title": _title(folder),
             "panel": panel,
-            "mode": "symbol" if symbol else "word",
-            "streams": "detector" in metadata,
+            "mode": _mode(metadata),
             "variants": [_variant(path, out) for path in variants],
             "examples": [path.relative_to(out).as_posix() for path in examples],
         }
+
+
+def _mode(metadata: dict[str, Any]) -> str:
+    """What tells the models of one panel apart."""
+    if metadata["app"] == "handwriting":
+        return "symbol" if metadata["settings"]["model"] == "classify" else "word"
+    return "stream" if "detector" in metadata else "clip"
 
 
 def _variant(path: Path, out: Path) -> dict[str, Any]:

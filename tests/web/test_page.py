@@ -129,7 +129,7 @@ def test_panels_are_accessible_and_fit(browse):
     """With SEQCORE_SCREENSHOTS, also writes pictures of the panels to that folder."""
     folder = os.environ.get("SEQCORE_SCREENSHOTS")
     found = browse("looks", folder=folder, text="I forgot my PIN, how do I unlock it?")
-    assert found["result"] == []
+    assert not found["result"], "\n".join(found["result"])
     assert not found["problems"]
 
 

@@ -180,17 +180,43 @@ export function takeDrops(target, use) {
   });
 }
 
-export function radio(text) {
+/**
+ * A switch between the shipped models of a panel; the first is chosen.
+ *
+ * @param {HTMLElement} group An empty radio group; hidden where there is one model.
+ * @param {object[]} models Entries of models.json.
+ * @param {Object<string, string>} names What each `mode` is called.
+ * @param {(model: object) => Promise<void>} choose
+ */
+export async function chooseModels(group, models, names, choose) {
+  const buttons = models.map((model) => {
+    const button = radio(names[model.mode]);
+    button.dataset.mode = model.mode;
+    button.title = model.title;
+    button.addEventListener('click', () => pick(button, model));
+    return button;
+  });
+  const pick = (button, model) => {
+    for (const other of buttons) check(other, other === button);
+    return choose(model);
+  };
+  group.replaceChildren(...buttons);
+  group.hidden = models.length < 2;
+  asRadioGroup(group);
+  if (models.length) await pick(buttons[0], models[0]);
+}
+
+function radio(text) {
   return element('button', { type: 'button', role: 'radio', 'aria-checked': 'false' }, text);
 }
 
-export function check(button, on) {
+function check(button, on) {
   button.setAttribute('aria-checked', String(on));
   button.tabIndex = on ? 0 : -1;
 }
 
 /** Arrow keys move the choice, as a group of radio buttons does. */
-export function asRadioGroup(group) {
+function asRadioGroup(group) {
   group.onkeydown = (event) => {
     const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (!by) return;

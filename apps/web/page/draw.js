@@ -1,7 +1,7 @@
 /** The panel that reads handwriting. */
 
 import { announcer, element, readable, showBars, showProblem } from './bars.js';
-import { asRadioGroup, Card, check, radio } from './card.js';
+import { Card, chooseModels } from './card.js';
 import { Latest } from './latest.js';
 import { Pad } from './pad.js';
 
@@ -89,22 +89,13 @@ export async function drawPanel(root, models) {
     }
   });
 
-  const modes = at('draw-modes');
-  for (const model of models) {
-    const button = radio(NAMES[model.mode] ?? model.title);
-    button.dataset.mode = model.mode;
-    button.addEventListener('click', () => {
-      for (const other of modes.children) check(other, other === button);
-      example?.abort();
-      entry = model;
-      pad.clear();
-      card.use(model);
-    });
-    modes.append(button);
-  }
-  asRadioGroup(modes);
   pad.clear();
-  modes.firstChild?.click();
+  await chooseModels(at('draw-modes'), models, NAMES, (model) => {
+    example?.abort();
+    entry = model;
+    pad.clear();
+    return card.use(model);
+  });
   return {};
 }
 

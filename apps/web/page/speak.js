@@ -1,12 +1,13 @@
 /** The panel that listens for keywords. */
 
 import { announcer, element, percent, readable, showBars, showProblem } from './bars.js';
-import { Card, takeDrops } from './card.js';
+import { Card, chooseModels, takeDrops } from './card.js';
 import { Microphone, readRecording } from './microphone.js';
 import { Spectrogram } from './spectrogram.js';
 
 const PIECE = 1600; // Samples of a recording that are pushed at a time: 0.1 s
 const MOST_HEARD = 40;
+const NAMES = { stream: 'Live', clip: 'Second by second' };
 
 export async function speakPanel(root, models) {
   const at = (id) => root.querySelector(`#${id}`);
@@ -17,14 +18,13 @@ export async function speakPanel(root, models) {
   let microphone = null;
   let stream = null;
   let session = 0; // What still arrives from an earlier one is dropped.
-  let entry = null;
+  const [example] = models.flatMap(({ examples }) => examples);
 
   const card = new Card(at('speak-card'), 'speech', async (model) => {
     await stop();
     begin();
     const words = model.labels.filter((label) => !model.rule.ignore.includes(label));
     at('speak-words').textContent = `Listens for: ${words.map(readable).join(', ')}.`;
-    at('speak-example').disabled = !entry?.examples.length;
   });
 
   /** A new sound: state, picture and list from the beginning. */
@@ -122,8 +122,6 @@ export async function speakPanel(root, models) {
         // The picture is seen to run.
         await new Promise((done) => setTimeout(done));
       }
-      // What the model still holds back comes with the silence after the word.
-      if (own === session) await take(new Float32Array(8000), own);
       showLevel([]);
       if (own === session && heard.querySelector('.none')) {
         heard.firstChild.textContent = `none of its words in ${name}`;
@@ -141,13 +139,12 @@ export async function speakPanel(root, models) {
   });
   takeDrops(root.querySelector('.sound'), (file) => play(file, file.name));
   at('speak-example').addEventListener('click', async () => {
-    const file = entry.examples[0];
-    const response = await fetch(file).catch(() => null);
-    if (response?.ok) await play(await response.blob(), file.split('/').pop());
+    const response = await fetch(example).catch(() => null);
+    if (response?.ok) await play(await response.blob(), example.split('/').pop());
     else showProblem(problem, new Error('The example could not be loaded.'));
   });
 
-  [entry] = models;
-  if (entry) await card.use(entry);
+  at('speak-example').hidden = !example;
+  await chooseModels(at('speak-modes'), models, NAMES, (model) => card.use(model));
   return { leave: stop };
 }

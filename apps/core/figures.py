@@ -65,3 +65,24 @@ def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str], path: Path
                 color="white" if dark else "black",
             )
     _save(figure, path)
+
+
+def trade_off(
+    points: Sequence[tuple[float, float]],
+    chosen: tuple[float, float],
+    names: tuple[str, str, str],
+    path: Path,
+) -> None:
+    """A curve of two rates against each other, with one point marked.
+
+    `names` are those of the first rate, of the second, and of the point.
+    """
+    figure = _new_figure(6, 4)
+    axes = figure.subplots()
+    axes.plot(*zip(*points, strict=True), drawstyle="steps-post")
+    axes.plot(*chosen, "o", label=names[2])
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set(xlabel=names[0], ylabel=names[1], xlim=(0, None), ylim=(0, None))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    _save(figure, path)

@@ -27,6 +27,13 @@ APP = App(
             metavar="LIST",
         ),
         Option(
+            "--adapt",
+            "adapt",
+            "begin with a trained model: a .keras file or the folder of one (see "
+            "--config adapt)",
+            metavar="MODEL",
+        ),
+        Option(
             "--val-speakers",
             "val_speakers",
             "speakers that the validation split consists of, comma separated",
@@ -51,6 +58,14 @@ APP = App(
     verbs={
         "say": Verb(
             "write a word as a recording by a synthetic voice", "apps.speech.say"
+        ),
+        "listen": Verb(
+            "print the keywords in continuous sound, as they are said",
+            "apps.speech.listen",
+        ),
+        "field-test": Verb(
+            "count false accepts and misses in long recordings; set the threshold",
+            "apps.speech.field_test",
         ),
         "select": Verb(
             "of a model of many words, make one for some of them", "apps.speech.select"

@@ -1,10 +1,12 @@
 """Augmented training batches."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from apps.core.batches import Batches, one_hot
+from apps.core.errors import UserError
 from apps.speech.audio import SAMPLE_RATE
 from apps.speech.clips import Audio
 from apps.speech.config import SpeechConfig
@@ -171,7 +173,19 @@ class JoinedBatches(SpeechBatches):
 
     For streaming models. Some of the clips are cut in the middle of their word;
     their target is the same probability for every class: wait for the rest.
+
+    Raises:
+        UserError: fewer clips than one sequence has.
     """
+
+    def __init__(self, *arguments: Any, **named: Any):
+        super().__init__(*arguments, **named)
+        self.batch_size -= self.batch_size % self.config.joined_clips
+        if not self.batch_size:
+            raise UserError(
+                f"{self.count} training clips: at least {self.config.joined_clips} are "
+                "needed (or set joined_clips lower)"
+            )
 
     def make_batch(self, indices: np.ndarray, rng: np.random.Generator):
         config = self.config

@@ -73,10 +73,10 @@ class Recordings:
             UserError: the data has no such split, or no such speaker.
         """
         if val_speakers and name != "test":
-            known = {clip.speaker for clip in self.clips}
+            speakers = {clip.speaker for clip in self.clips}
             for speaker in val_speakers:
-                if speaker not in known:
-                    shown = ", ".join(sorted(known - {""})[:12]) or "nobody by name"
+                if speaker not in speakers:
+                    shown = ", ".join(sorted(speakers - {""})[:12]) or "no names"
                     raise UserError(
                         f"{self.where}: has no speaker {speaker!r}: it has {shown}"
                     )

@@ -50,6 +50,8 @@ class SpeechConfig(TrainingConfig):
 
     words: str = ""
     """Keywords, comma separated; empty: every word of the data."""
+    adapt: str = ""
+    """A trained .keras file (or the folder of one) to begin with; empty: none."""
     unknown_share: float = 0.1
     """Clips of other words drawn, as a share of the keyword clips."""
     silence_share: float = 0.1
@@ -161,6 +163,8 @@ class SpeechConfig(TrainingConfig):
     @property
     def summary(self) -> str:
         """One line for the help text."""
+        if self == CONFIGS["adapt"]:
+            return "stream_crnn, begun with a trained one: a few takes of your own"
         return MODELS[self.model]
 
 
@@ -183,6 +187,15 @@ CONFIGS: Mapping[str, SpeechConfig] = {
     "attention": dataclasses.replace(_STRONG, model="attention"),
     "stream_crnn": dataclasses.replace(_STREAM, model="stream_crnn"),
     "stream_lstm": dataclasses.replace(_STREAM, model="stream_lstm"),
+    "adapt": dataclasses.replace(
+        _STREAM,
+        model="stream_crnn",
+        epochs=30,
+        batch_size=16,
+        learning_rate=5e-4,
+        weight_averaging=0.98,
+        keep="last",
+    ),
     "lstm": SpeechConfig(model="lstm", units=128),
     "rnn": SpeechConfig(model="rnn", units=128),
     "dense": SpeechConfig(model="dense", units=256),

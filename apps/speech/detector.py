@@ -16,7 +16,7 @@ the rule's numbers in their metadata, under the key `detector`.
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,28 @@ class Detector:
         return Detection(seconds, self.labels[best], float(smoothed[best]))
 
 
+def detect(rule: Rule, labels: Sequence[str], scores: np.ndarray) -> list[Detection]:
+    """What a `Detector` finds in all scores of a sound, [chunks, labels], at once."""
+    wanted = np.array([label not in rule.ignore for label in labels])
+    kept = np.where(wanted, scores, 0.0).astype("float64")
+    count = max(1, rule.chunks(rule.smoothing_ms))
+    smoothed = np.zeros_like(kept)
+    for late in reversed(range(min(count, len(kept)))):  # the oldest first
+        smoothed[late:] += kept[: len(kept) - late]
+    smoothed /= count
+    best = np.argmax(smoothed, axis=1)
+    highest = smoothed[np.arange(len(best)), best]
+    found: list[Detection] = []
+    free = 0
+    for chunk in np.flatnonzero(highest >= rule.threshold):
+        if chunk >= free:
+            seconds = (int(chunk) + 1) * rule.chunk / SAMPLE_RATE
+            score = float(highest[chunk])
+            found.append(Detection(seconds, labels[int(best[chunk])], score))
+            free = int(chunk) + rule.chunks(rule.refractory_ms)
+    return found
+
+
 class Stream:
     """The `stream` signature of a file, fed with samples in pieces of any size.
 
@@ -142,6 +164,7 @@ class Stream:
         if Path(path).suffix != ".tflite":
             raise UserError(f"{path}: only a .tflite file streams")
         model = recogniser.load(path, APP)
+        self._model = model.runner
         self.metadata = model.metadata
         self.labels = model.labels
         self.rule = Rule.from_metadata(model.metadata, path)
@@ -159,6 +182,10 @@ class Stream:
         }
         self._waiting = np.zeros(0, "float32")
 
+    def classify(self, clip: np.ndarray) -> np.ndarray:
+        """The scores, float32 [labels], of one second by itself."""
+        return self._model.predict_on_batch(clip[None])[0]
+
     def feed(self, samples: np.ndarray) -> Iterator[np.ndarray]:
         """Yields the scores, float32 [labels], of every chunk that is complete.
 
@@ -175,7 +202,7 @@ class Stream:
             yield found["output"][0]
 
 
-def detections(stream: Stream, pieces: Iterator[np.ndarray]) -> Iterator[Detection]:
+def detections(stream: Stream, pieces: Iterable[np.ndarray]) -> Iterator[Detection]:
     """The words in a sound that comes in pieces, as soon as each is heard."""
     detector = Detector(stream.rule, stream.labels)
     for piece in pieces:

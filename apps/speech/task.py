@@ -1,6 +1,7 @@
 """What the shared training loop needs to know about speech."""
 
 import dataclasses
+import sys
 import weakref
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ from apps.core.batches import Batches
 from apps.core.errors import UserError
 from apps.core.task import Data, Split, Task
 from apps.speech import models, protocol, sources
+from apps.speech.adapt import adopt
 from apps.speech.audio import SAMPLE_RATE, loudest_stretch, read_audio
 from apps.speech.augment import JoinedBatches, SpeechBatches
 from apps.speech.clips import CLIP_SAMPLES, SILENCE, UNKNOWN, Audio, Clip, Recordings
@@ -155,14 +157,13 @@ class SpeechTask(Task[SpeechConfig]):
         split = data.splits["train"]
         assert isinstance(split, SpeechSplit)
         classes = split.classes
-        if not classes.others:
-            return models.build(self.config, len(classes.names))
-        return models.build(
-            self.config,
-            len(classes.names),
-            classes.groups,
-            self._class_weights(split),
-        )
+        merge = (classes.groups, self._class_weights(split)) if classes.others else ()
+        model = models.build(self.config, len(classes.names), *merge)
+        if self.config.adapt:
+            known = adopt(model, classes.names, self.config.adapt)
+            text = f"{self.config.adapt}: knows {known} of {len(classes.names)} classes"
+            print(text, file=sys.stderr)
+        return model
 
     def _class_weights(self, split: SpeechSplit) -> list[float]:
         """Brings the frequency of other words in training down to their share."""

@@ -94,29 +94,43 @@ _KERAS_ENTRY = "seqcore.json"
 
 
 def write_metadata(path: str | os.PathLike, metadata: Mapping[str, Any]) -> None:
-    """Put ``metadata`` into a ``.keras`` file, in place of any it has.
+    """Put ``metadata`` into a ``.keras`` or ``.tflite`` file, in place of any it has.
 
     Keras ignores the entry (``seqcore.json``) when it loads the model. The file is
     replaced in one step, so that a reader never sees it half written.
 
     Raises:
-        ValueError: ``path`` is not a ``.keras`` archive, or the metadata is not
-            plain JSON.
+        ValueError: ``path`` is no such file, or the metadata is not plain JSON.
     """
     path = Path(path)
     text = encode(metadata)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with zipfile.ZipFile(path) as old, zipfile.ZipFile(temporary, "w") as new:
-            for entry in old.infolist():
-                if entry.filename != _KERAS_ENTRY:
-                    new.writestr(entry, old.read(entry))
-            new.writestr(_KERAS_ENTRY, text)
+        if path.suffix == ".tflite":
+            content = _without_archive(path.read_bytes())
+            temporary.write_bytes(append_to_tflite(content, metadata))
+        else:
+            with zipfile.ZipFile(path) as old, zipfile.ZipFile(temporary, "w") as new:
+                for entry in old.infolist():
+                    if entry.filename != _KERAS_ENTRY:
+                        new.writestr(entry, old.read(entry))
+                new.writestr(_KERAS_ENTRY, text)
         os.replace(temporary, path)
     except (OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: not a .keras file that opens ({error})") from None
+        raise ValueError(
+            f"{path}: not a {path.suffix or 'model'} file that opens ({error})"
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _without_archive(content: bytes) -> bytes:
+    """The flatbuffer of a .tflite file, without the archive behind it."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return content[: min(e.header_offset for e in archive.infolist())]
+    except zipfile.BadZipFile:
+        return content
 
 
 def write_saved_model_metadata(folder: Path, metadata: Mapping[str, Any]) -> None:

@@ -12,6 +12,8 @@ from apps.speech.audio import resample
 
 _SYNCHRONOUS = 2
 _UTF8 = 1
+_PHONEMES = 0x100
+_IPA = 0x02
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _LOGOGRAPHIC = ("cmn", "yue", "hak", "ja")
 _Callback = ctypes.CFUNCTYPE(
@@ -68,13 +70,17 @@ class Synthesiser:
         if self._library.espeak_SetVoiceByName(name.encode()):
             raise UserError(f"language={language}: espeak-ng has no voice {name!r}")
 
-    def phonemes(self, text: str) -> str:
-        """The phonemes (IPA) of `text` in the chosen voice."""
+    def phonemes(self, text: str, form: int = _IPA) -> str:
+        """The phonemes of `text` in the chosen voice.
+
+        In IPA, or with a `form` of 0 in espeak-ng's own mnemonics, which `say`
+        takes in double square brackets.
+        """
         pointer = ctypes.c_char_p(text.encode())
         found = []
         while pointer.value:
             part = self._library.espeak_TextToPhonemes(
-                ctypes.byref(pointer), _UTF8, 0x02
+                ctypes.byref(pointer), _UTF8, form
             )
             found.append((part or b"").decode("utf-8", "replace"))
         return " ".join(found).strip()
@@ -108,7 +114,7 @@ class Synthesiser:
         """Speaks in the chosen voice.
 
         Args:
-            text: What to say.
+            text: What to say; [[mnemonics]] are spoken as they are.
             words_a_minute: 80 to 450.
             pitch: 0 to 99; 50 is the voice's own.
             pitch_range: 0 (monotone) to 99.
@@ -122,7 +128,7 @@ class Synthesiser:
         self._pieces.clear()
         data = text.encode()
         status = self._library.espeak_Synth(
-            data, len(data) + 1, 0, 1, 0, _UTF8, None, None
+            data, len(data) + 1, 0, 1, 0, _UTF8 | _PHONEMES, None, None
         )
         if status:
             raise RuntimeError(f"espeak_Synth returned {status} for {text!r}")

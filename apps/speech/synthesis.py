@@ -1,6 +1,7 @@
 """Recordings made by a speech synthesiser: data that needs no download."""
 
 import concurrent.futures
+import dataclasses
 import functools
 import hashlib
 import multiprocessing
@@ -10,8 +11,9 @@ import numpy as np
 
 from apps.core.errors import UserError
 from apps.speech.audio import to_pcm16
-from apps.speech.clips import CLIP_SAMPLES, Clip, Recordings
+from apps.speech.clips import CLIP_SAMPLES, UNKNOWN, Clip, Recordings
 from apps.speech.espeak import synthesiser
+from apps.speech.near import near
 from apps.speech.noise import Background
 
 DEFAULT_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
@@ -23,12 +25,17 @@ OTHER_WORDS = (
 )  # fmt: skip
 """What `unknown` is made of; keywords among them are left out."""
 ACCENTS = {
-    "en": ("en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-029", "en-us-nyc"),
-}
+    "en": (
+        "en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-029", "en-us-nyc",
+        "en-gb-x-gbclan", "en-gb-x-gbcwmd",
+    ),
+}  # fmt: skip
 # Effects rather than voices: nobody speaks like that.
 _ODD = ("Demonic", "Robot", "Tweaky", "announcer", "croak", "fast", "robosoft", "klatt")
 _SPLIT_SHARES = {"train": 1.0, "val": 0.2, "test": 0.2}
 _OTHER_SHARE = 0.25
+_NEAR_SHARE = 0.4
+"""Clips of made-up words near a keyword, as a share of its own."""
 
 
 def voices_of(split: str, variants: Sequence[str]) -> list[str]:
@@ -93,6 +100,15 @@ def _speak_split(
         for take in range(max(1, round(takes * share))):
             rng = np.random.default_rng([seed, take, *f"{split} {word}".encode()])
             clips.append(_clip(word, language, voices, split, take, background, rng))
+    engine = synthesiser()
+    for word in keywords:
+        engine.set_voice(language)
+        spelling = engine.phonemes(word, form=0)
+        for take in range(max(1, round(takes * _SPLIT_SHARES[split] * _NEAR_SHARE))):
+            rng = np.random.default_rng([seed, take, *f"near {split} {word}".encode()])
+            text = f"[[{near(spelling, rng)}]]"
+            made = _clip(text, language, voices, split, take, background, rng)
+            clips.append(dataclasses.replace(made, word=UNKNOWN))
     return clips
 
 
@@ -105,16 +121,18 @@ def _clip(
     accents = ACCENTS.get(language.removesuffix("-us"), (language,))
     accent = accents[int(rng.integers(len(accents)))]
     engine.set_voice(accent, variant)
-    rate = int(rng.integers(120, 240))
+    rate = int(rng.integers(100, 260))
     spoken = engine.say(
         word,
         words_a_minute=rate,
-        pitch=int(rng.integers(20, 80)),
-        pitch_range=int(rng.integers(20, 80)),
+        pitch=int(rng.integers(5, 95)),
+        pitch_range=int(rng.integers(10, 95)),
     )
     while len(spoken) > CLIP_SAMPLES and rate < 450:
         rate = min(450, round(rate * 1.25))
         spoken = engine.say(word, words_a_minute=rate, pitch=50, pitch_range=50)
+    if word.startswith("[[") and not len(spoken):
+        spoken = np.full(1, 1e-3, "float32")  # nothing that could be heard
     if not 0 < len(spoken) <= CLIP_SAMPLES:
         problem = "takes longer than one second" if len(spoken) else "makes no sound"
         raise UserError(f"--words: {word!r} {problem} when spoken: choose another word")

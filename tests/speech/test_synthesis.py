@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from apps.core.errors import UserError
-from apps.speech.clips import CLIP_SAMPLES
+from apps.speech.clips import CLIP_SAMPLES, UNKNOWN
 from apps.speech.espeak import synthesiser
 from apps.speech.synthesis import OTHER_WORDS, speak, voices_of
 
@@ -20,7 +20,9 @@ def test_words_and_counts(spoken):
     train = spoken.split("train", 0.1)
     assert sum(clip.word == "yes" for clip in train) == 10
     assert sum(clip.word == "yes" for clip in spoken.split("val", 0.1)) == 2
-    assert {c.word for c in train} == {"yes", "no", *OTHER_WORDS}
+    assert {c.word for c in train} == {"yes", "no", *OTHER_WORDS, UNKNOWN}
+    # Made-up words near a keyword, 4 in 10 of its clips.
+    assert sum(clip.word == UNKNOWN for clip in train) == 8
 
 
 def test_no_voice_is_in_two_splits(spoken):

@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from apps.core import files
 from apps.core.errors import UserError
+from apps.handwriting.ink import Ink
 from seqcore.export.metadata import read_metadata
 
 HERE = Path(__file__).parent
@@ -28,7 +31,7 @@ BARE_IMPORT = '"@litertjs/wasm-utils"'
 
 
 def build(out: Path, saved_models: Path, float_variants: bool = True) -> None:
-    """Writes the folder `out`, anew but for float variants that are still good.
+    """Writes the folder `out`, anew but for exports that are still good.
 
     Args:
         out: A folder that `build` wrote before, an empty one, or none yet.
@@ -104,13 +107,17 @@ def _models(saved: Path, out: Path, float_variants: bool) -> Iterator[dict[str, 
         panel = PANELS.get(metadata.get("app", ""))
         if panel is None:
             continue
+        if _mode(metadata) == "word" and not (folder / "model.keras").exists():
+            raise UserError(
+                f"{folder}: holds no model.keras, of which transcribers are exported "
+                "for browsers"
+            )
         target = out / "models" / name
         target.mkdir(parents=True, exist_ok=True)
-        quantize = metadata["seqcore"]["quantize"]
-        variants = [target / f"{quantize}.tflite"]
-        shutil.copyfile(source, variants[0])
-        if float_variants and quantize != "none" and (folder / "model.keras").exists():
-            variants.append(_float_variant(folder / "model.keras", metadata, target))
+        forms = [metadata["seqcore"]["quantize"]]
+        if float_variants and (folder / "model.keras").exists():
+            forms += ["none"]
+        variants = [_file(folder, target, metadata, q) for q in dict.fromkeys(forms)]
         examples = [
             Path(shutil.copyfile(file, target / file.name))
             for file in sorted(folder.iterdir())
@@ -142,30 +149,54 @@ def _variant(path: Path, out: Path) -> dict[str, Any]:
     }
 
 
-def _float_variant(source: Path, shipped: dict[str, Any], target: Path) -> Path:
-    """The .keras file as a float32 .tflite; kept while its weights are the same."""
-    path = target / "float.tflite"
+def _file(folder: Path, target: Path, shipped: dict[str, Any], quantize: str) -> Path:
+    """The model in one form: the shipped file where that is it and browsers run it,
+    else an export of model.keras, which is kept while its weights are the same."""
+    name = "float" if quantize == "none" else quantize
+    path = target / f"{name}.tflite"
+    if quantize == shipped["seqcore"]["quantize"] and _mode(shipped) != "word":
+        return Path(shutil.copyfile(folder / "model.tflite", path))
     weights = shipped["seqcore"]["weights_sha256"]
-    if path.exists() and read_metadata(path)["seqcore"]["weights_sha256"] == weights:
+    if path.exists() and read_metadata(path).get("source_sha256") == weights:
         return path
     import importlib
 
     from apps.core import exporting, recogniser
 
+    print(f"exporting {folder.name}, {name}", flush=True)
     app = importlib.import_module(f"apps.{shipped['app']}").APP
-    model = recogniser.load(str(source), app)
-    task = app.make_task(model.config(app))
+    loaded = recogniser.load(str(folder / "model.keras"), app)
+    task = app.make_task(loaded.config(app))
+    model: Any = loaded.runner
+    streaming = task.streaming
+    if _mode(shipped) == "word":
+        from apps.web.transcribers import with_filled_output
+
+        model, streaming = with_filled_output(model), False
     metadata = {key: value for key, value in shipped.items() if key != "seqcore"}
-    print(f"exporting {source.parent.name} in float32", flush=True)
     exporting.export_tflite(
-        model.runner,
+        model,
         path,
-        "none",
-        metadata,
-        streaming=task.streaming,
-        chunk=task.stream_chunk,
+        quantize,
+        metadata | {"source_sha256": weights},
+        _probes(loaded.metadata),
+        streaming,
+        task.stream_chunk,
     )
     return path
+
+
+def _probes(metadata: dict[str, Any]) -> list[np.ndarray] | None:
+    """Inputs for the export's check against Keras; None: random ones will do."""
+    if metadata["app"] != "handwriting":
+        return None
+    # Random points are no ink: their steps are far more than any writing has.
+    turns = np.linspace(0, 6, 80)
+    wave = [
+        np.stack([60 * turns, 30 * np.sin(4 * turns)], 1),
+        turns[:9, None] * [9, 40],
+    ]
+    return [Ink(tuple(wave)).points(), Ink((wave[0],)).points()]
 
 
 def _title(folder: Path) -> str:

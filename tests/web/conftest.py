@@ -1,5 +1,6 @@
 """Chromium on the built page; Python is the oracle for what it answers."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -22,12 +23,17 @@ _STEP_SECONDS = 45
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory) -> Path:
-    """The page's folder, without float variants."""
+def built(tmp_path_factory, worker_id) -> Path:
+    """The page's folder, without float variants; made once for all workers."""
     if not PACKAGES.is_dir():
         pytest.skip(f"the page's packages are not installed: npm ci --prefix {WEB}")
-    folder = tmp_path_factory.mktemp("web") / "page"
-    build(folder, SAVED, float_variants=False)
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared if worker_id == "master" else shared.parent
+    folder = shared / "web-page"
+    with open(shared / "web-page.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "files.js").exists():  # The last file that is written.
+            build(folder, SAVED, float_variants=False)
     return folder
 
 

@@ -1,16 +1,19 @@
 """Ink written with real pointer events is read as Python reads it."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from apps.core import recogniser
+from apps.core.config import to_json
 from apps.handwriting import APP
 from apps.handwriting.ink import Ink
 from tests.web.conftest import SAVED
 
 DIGITS = SAVED / "handwriting_digits"
+WORDS = SAVED / "handwriting_words"
 COUNT = 50
 FRAMES = 50
 TOLERANCE = 1e-3
@@ -31,6 +34,24 @@ def real_digits(folder) -> list[Ink]:
     records, _ = collect(str(folder), False)
     unseen = [r for r in records if int(r.writer) >= 26]
     return [r.ink for r in unseen[:: len(unseen) // COUNT]][:COUNT]
+
+
+def synthetic_words() -> list[Ink]:
+    """Words of the synthetic writer, each by another hand."""
+    from apps.handwriting.words import WORDS as DICTIONARY
+    from apps.handwriting.writer import draw_hand, write
+
+    rng = np.random.default_rng(11)
+    chosen = rng.choice([w for w in DICTIONARY if len(w) > 2], COUNT)
+    return [write(word, draw_hand(rng), rng) for word in chosen]
+
+
+def real_words(folder) -> list[Ink]:
+    """Words of the last pages of GW-online."""
+    from apps.handwriting.readers import collect
+
+    records, _ = collect(str(folder), True)
+    return [r.ink for r in records[-4 * COUNT :: 4]]
 
 
 def best_in_python(model_path, inks) -> list[str]:
@@ -73,6 +94,25 @@ def test_real_digits_are_read_as_in_python(browse, real_data, capsys):
     check_page(browse, inks, DIGITS / "model.tflite", "symbol", capsys)
 
 
+@pytest.fixture
+def words_model():
+    if not WORDS.is_dir():
+        pytest.skip(f"no transcriber is shipped in {WORDS}")
+    return WORDS / "model.tflite"
+
+
+def test_words_are_read_as_in_python(browse, words_model, capsys):
+    check_page(browse, synthetic_words(), words_model, "word", capsys)
+
+
+@pytest.mark.data
+def test_real_words_are_read_as_in_python(browse, words_model, real_data, capsys):
+    folder = real_data / "ink" / "gw_online"
+    if not folder.exists():
+        pytest.skip(f"no GW-online in {real_data}")
+    check_page(browse, real_words(folder), words_model, "word", capsys)
+
+
 def test_module_gives_the_scores_of_python(browse):
     """The same points, no pad between: equal but for rounding."""
     inks = [*synthetic_digits()[:10], Ink((np.array([[0.0, 0.0], [1.0, 2.0]]),))]
@@ -92,3 +132,29 @@ def test_module_gives_the_scores_of_python(browse):
     assert tuple(found["labels"]) == model.labels
     assert found["metadata"] == model.metadata
     assert found["bytes"] == (DIGITS / "model.tflite").stat().st_size
+
+
+def test_module_fills_up_inputs_of_a_fixed_length(browse, built):
+    """A file of `export --length`: short ink is filled up, longer ink refused."""
+    from apps.core import exporting
+
+    length = 80
+    model = recogniser.load(str(DIGITS / "model.keras"), APP)
+    config = dataclasses.replace(model.config(APP), length=length)
+    task = APP.make_task(config)
+    path = built / "fixed.tflite"
+    metadata = model.metadata | {"settings": to_json(config)}
+    shape = task.fixed_shape(model.runner)
+    exporting.export_tflite(model.runner, path, "dynamic", metadata, shape=shape)
+    fitting = [ink for ink in synthetic_digits() if len(ink) <= length][:5]
+    inputs = [strokes(ink) for ink in fitting]
+    found = browse("module", file="fixed.tflite", inputs=inputs)["result"]
+    fixed = recogniser.load(str(path), APP)
+    for ink, answer in zip(fitting, found["answers"], strict=True):
+        expected = task.output(fixed.runner, ink.points())
+        np.testing.assert_allclose(answer["scores"], expected, atol=TOLERANCE)
+    longer = [[[float(i), 0.0] for i in range(length + 1)]]
+    found = browse("module", file="fixed.tflite", inputs=[longer])["result"]
+    assert found["answers"][0]["error"] == (
+        "The ink has 81 points: this file takes 80 at most."
+    )

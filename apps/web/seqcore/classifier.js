@@ -35,6 +35,11 @@ export class Recogniser {
     this.graph.close();
   }
 
+  /** Length of the input where the file fixes it; -1 where it is free. */
+  get inputLength() {
+    return this.graph.signatures[SERVING].inputs[0].shape[1];
+  }
+
   /** Runs the only input of the serving signature. */
   async serve(data, shape) {
     const { inputs } = this.graph.signatures[SERVING];

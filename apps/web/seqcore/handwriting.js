@@ -3,7 +3,7 @@
 import { Classifier, Recogniser, SERVING } from './classifier.js';
 import { align, beamSearch } from './ctc.js';
 import { SeqcoreError } from './errors.js';
-import { points, stepsOfPoints } from './ink.js';
+import { filledUp, points, stepsOfPoints } from './ink.js';
 
 const SCORES = 'scores';
 
@@ -23,7 +23,7 @@ class SymbolReader extends Classifier {
    *     scores: Float32Array, milliseconds: number}>} Scores are probabilities.
    */
   async recognise(strokes) {
-    const ink = points(strokes);
+    const ink = filledUp(points(strokes), this.inputLength);
     const { scores, milliseconds } = await this.classify(ink, [1, ink.length / 4, 4]);
     return { candidates: this.rank(scores), scores, milliseconds };
   }
@@ -58,7 +58,8 @@ class Transcriber extends Recogniser {
   async recognise(strokes, { top = 5 } = {}) {
     const ink = points(strokes);
     const from = performance.now();
-    const { found } = await this.serve(ink, [1, ink.length / 4, 4]);
+    const filled = filledUp(ink, this.inputLength);
+    const { found } = await this.serve(filled, [1, filled.length / 4, 4]);
     const scores = this.spoken(found[SCORES]);
     const candidates = beamSearch(scores, this.labels, { top });
     const milliseconds = performance.now() - from;

@@ -36,6 +36,27 @@ export function points(strokes) {
   return found;
 }
 
+/**
+ * The ink for a file that takes exactly `length` points: filled up with points whose
+ * pen is -1, which the models skip.
+ *
+ * @param {Float32Array} ink What `points` returned.
+ * @param {number} length Not positive: any number, and nothing is filled up.
+ * @throws {SeqcoreError} The ink has more.
+ */
+export function filledUp(ink, length) {
+  if (length <= 0) return ink;
+  if (ink.length > 4 * length) {
+    throw new SeqcoreError(
+      `The ink has ${ink.length / 4} points: this file takes ${length} at most.`,
+    );
+  }
+  const found = new Float32Array(4 * length);
+  found.set(ink);
+  for (let i = ink.length + 3; i < found.length; i += 4) found[i] = -1;
+  return found;
+}
+
 function xy(point) {
   return Array.isArray(point) ? point : [point.x, point.y];
 }

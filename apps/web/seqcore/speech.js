@@ -1,7 +1,7 @@
 /** Sound to keywords: files of `apps.speech`. */
 
 import { loudestStretch, SAMPLE_RATE } from './audio.js';
-import { Classifier, SERVING, STREAM } from './classifier.js';
+import { Classifier, STREAM } from './classifier.js';
 import { Detector, ruleOf } from './detector.js';
 import { SeqcoreError } from './errors.js';
 
@@ -23,8 +23,7 @@ export function speech(graph, metadata, file) {
 class KeywordSpotter extends Classifier {
   constructor(graph, metadata, file) {
     super(graph, metadata, file);
-    const [, length] = graph.signatures[SERVING].inputs[0].shape;
-    this.length = length > 0 ? length : CLIP_SAMPLES;
+    this.length = this.inputLength > 0 ? this.inputLength : CLIP_SAMPLES;
     /** Whether the file itself streams, with its state handed in and out. */
     this.streams = graph.canRun(STREAM);
     this.rule = this.streams ? ruleOf(metadata, file.name) : SLIDING;

@@ -1,6 +1,7 @@
 /** Texts to classes: files of `apps.text`. */
 
 import { Classifier } from './classifier.js';
+import { SeqcoreError } from './errors.js';
 
 const MOST_WORDS = 200;
 const LONGEST = 1_000_000;
@@ -22,8 +23,7 @@ class TextClassifier extends Classifier {
    *     the scores in the order of `labels`.
    */
   async recognise(text) {
-    const data = encode(text);
-    const { scores, milliseconds } = await this.classify(data, [1, data.length]);
+    const { scores, milliseconds } = await this.#scores(text);
     return { candidates: this.rank(scores), scores, milliseconds };
   }
 
@@ -45,12 +45,25 @@ class TextClassifier extends Classifier {
       signal?.throwIfAborted();
       const word = match[0];
       const rest = text.slice(0, match.index) + text.slice(match.index + word.length);
-      const data = encode(rest);
-      const without = await this.classify(data, [1, data.length]);
+      const without = await this.#scores(rest);
       const effect = scores[chosen] - without.scores[chosen];
       found.push({ word, start: match.index, effect });
     }
     return found;
+  }
+
+  #scores(text) {
+    const data = encode(text);
+    const length = this.inputLength;
+    if (length > 0 && data.length > length) {
+      throw new SeqcoreError(
+        `The text has ${data.length} bytes: this file takes ${length} at most.`,
+      );
+    }
+    // Zeros are padding.
+    const filled = length > 0 ? new Int32Array(length) : data;
+    filled.set(data);
+    return this.classify(filled, [1, filled.length]);
   }
 }
 

@@ -8,14 +8,18 @@ export default async function module({ newPage, base, file, inputs }) {
       const model = await load(file);
       const answers = [];
       for (const input of inputs) {
-        const { candidates, scores, characters } = await model.recognise(
-          model.app === 'speech' ? Float32Array.from(input) : input,
-        );
-        answers.push({
-          candidates,
-          scores: scores && [...scores],
-          characters: characters?.map((stroke) => [...stroke]),
-        });
+        try {
+          const { candidates, scores, characters } = await model.recognise(
+            model.app === 'speech' ? Float32Array.from(input) : input,
+          );
+          answers.push({
+            candidates,
+            scores: scores && [...scores],
+            characters: characters?.map((stroke) => [...stroke]),
+          });
+        } catch (error) {
+          answers.push({ error: error.message });
+        }
       }
       const { metadata, labels, bytes, app } = model;
       model.close();

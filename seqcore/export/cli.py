@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments)
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, ImportError) as error:
         text = " ".join(str(error).split())
         print(f"seqcore {arguments.command}: error: {text}", file=sys.stderr)
         return 2
@@ -48,6 +48,12 @@ def _parser() -> argparse.ArgumentParser:
         "--quantize", choices=("none", "float16", "dynamic", "int8"), default="none"
     )
     export.add_argument(
+        "--inference-io",
+        choices=("float32", "int8"),
+        default="float32",
+        help="what an int8 file takes and gives (default: float32)",
+    )
+    export.add_argument(
         "--lowering", choices=("auto", "loop", "unrolled", "fused"), default="auto"
     )
     export.add_argument(
@@ -62,14 +68,38 @@ def _parser() -> argparse.ArgumentParser:
         help=".npy or .npz with inputs of the training run, examples first (int8)",
     )
     export.add_argument("--metadata", help="a .json file to carry inside the files")
-    inspect = commands.add_parser("inspect", help="what a .tflite file holds")
+    inspect = commands.add_parser(
+        "inspect",
+        help="what a .tflite file holds, or what goes on inside a .keras model",
+        description="Prints what a .tflite file holds. For a .keras model with "
+        "seqcore layers and examples, writes a report with figures: gates, gradients "
+        "through time, memory.",
+    )
     inspect.set_defaults(run=_inspect)
-    inspect.add_argument("file", help="a .tflite file")
-    inspect.add_argument("--json", action="store_true", help="print one JSON object")
+    inspect.add_argument("file", help="a .tflite or .keras file")
+    inspect.add_argument(
+        "--json", action="store_true", help="print one JSON object (.tflite)"
+    )
+    inspect.add_argument(
+        "--data",
+        metavar="FILE",
+        help="examples (.keras): a .npy of inputs, or a .npz with x and maybe y",
+    )
+    inspect.add_argument(
+        "--out", metavar="DIR", help="folder of the report (default: NAME_inspect)"
+    )
+    inspect.add_argument(
+        "--loss", help="a Keras loss by name, where the file was saved without one"
+    )
     return parser
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
+    if Path(arguments.file).suffix == ".keras":
+        from seqcore.inspect.cli import run
+
+        print(run(arguments.file, arguments.data, arguments.out, arguments.loss))
+        return
     from seqcore.export.inspection import inspect_tflite, render
 
     description = inspect_tflite(arguments.file)
@@ -106,6 +136,7 @@ def _export(arguments: argparse.Namespace) -> None:
             model,
             folder / f"{path.stem}{suffix}.tflite",
             quantize=arguments.quantize,
+            inference_io=arguments.inference_io,
             lowering=arguments.lowering,
             streaming=arguments.streaming,
             chunk=arguments.chunk,

@@ -1,0 +1,97 @@
+"""``python -m seqcore inspect MODEL.keras --data FILE``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_MOST_EXAMPLES = 64
+
+
+def run(file: str, data: str | None, out: str | None, loss: str | None) -> Path:
+    """Write the report on a .keras file; returns its path.
+
+    Raises:
+        ValueError: a file that is missing, damaged or does not fit.
+        ImportError: matplotlib is not installed.
+    """
+    path = Path(file)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    if data is None:
+        raise ValueError(
+            f"{path}: looking into a model takes examples: --data FILE, a .npy of "
+            "inputs or a .npz with x and, for the gradient of the loss, y"
+        )
+    x, y = read_examples(data)
+    from seqcore.inspect.figures import new_figure
+
+    new_figure(1, 1)  # before the seconds that Keras takes: is matplotlib there?
+    model = load_model(path)
+    if y is not None and loss is None and not _has_loss(model):
+        raise ValueError(
+            f"{path}: was saved without a loss: give --loss NAME, such as mse or "
+            "sparse_categorical_crossentropy, or data without y"
+        )
+    from seqcore.inspect.report import write_report
+
+    folder = Path(out) if out else Path(f"{path.stem}_inspect")
+    return write_report(model, x, y, out=folder, loss=loss, title=path.name)
+
+
+def read_examples(name: str) -> tuple[Any, Any]:
+    """``(x, y)`` of a .npy (x alone) or .npz; the first 64 examples.
+
+    An .npz holds ``x`` and maybe ``y``; a model with several inputs takes a dict,
+    every other array by its name.
+
+    Raises:
+        ValueError: neither, damaged, empty, or x and y differ in examples.
+    """
+    path = Path(name)
+    if path.suffix not in (".npy", ".npz"):
+        raise ValueError(f"{name}: expected a .npy or .npz file")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            arrays = {"x": loaded}
+        else:
+            arrays = {key: loaded[key] for key in loaded.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{name}: not a .npy or .npz that opens ({error})") from None
+    counts = {key: len(a) if a.ndim else 0 for key, a in arrays.items()}
+    if len(set(counts.values())) != 1 or 0 in counts.values():
+        raise ValueError(
+            f"{name}: expected arrays with as many examples each; it has "
+            f"{counts or 'none'}"
+        )
+    arrays = {key: array[:_MOST_EXAMPLES] for key, array in arrays.items()}
+    y = arrays.pop("y", None)
+    if not arrays:
+        raise ValueError(f"{name}: holds y alone; the inputs are to be named x")
+    return (arrays["x"] if list(arrays) == ["x"] else arrays), y
+
+
+def load_model(path: Path) -> Any:
+    """The model of a .keras file, with its loss if Keras knows it."""
+    import keras
+
+    import seqcore  # noqa: F401  registers the layers that the file names
+
+    reasons = []
+    for with_loss in (True, False):
+        try:
+            return keras.saving.load_model(path, compile=with_loss)
+        except Exception as error:  # Damaged archives raise anything.
+            text = str(error).strip()
+            reasons.append(text.splitlines()[0] if text else type(error).__name__)
+    raise ValueError(
+        f"{path}: Keras cannot load it ({reasons[-1][:300]}). A model of one of the "
+        "applications is looked into by python -m apps.NAME inspect"
+    )
+
+
+def _has_loss(model: Any) -> bool:
+    return bool(getattr(model, "compiled", False)) and model.loss is not None

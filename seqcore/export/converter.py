@@ -15,6 +15,7 @@ from seqcore.export.flatbuffer import finish, operators_of, shield_calibrator
 from seqcore.export.program import SERVING, Program
 from seqcore.export.stderr import quiet
 
+INFERENCE_IO = ("float32", "int8")
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
 
 
@@ -23,10 +24,12 @@ def convert(
     quantize: str,
     representative: Callable[[], Iterator[Any]] | None = None,
     keep_float: Collection[str] = (),
+    inference_io: str = "float32",
 ) -> bytes:
     """Convert every signature of ``program``, builtin operators only.
 
-    ``int8`` leaves the operators of the layers named in ``keep_float`` alone.
+    ``int8`` leaves the operators of the layers named in ``keep_float`` alone, and
+    takes and gives int8 where ``inference_io`` says so.
     """
     with tempfile.TemporaryDirectory() as folder, quiet():
         program.save(folder)
@@ -44,6 +47,8 @@ def convert(
             converter.target_spec.supported_types = [tf.float16]
         if quantize == "int8":
             converter.representative_dataset = representative
+            converter.inference_input_type = tf.as_dtype(inference_io)
+            converter.inference_output_type = tf.as_dtype(inference_io)
             _choose_quantizer(converter, keep_float)
         try:
             model = converter.convert()

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from seqcore.export.converter import QUANTIZATIONS, convert
+from seqcore.export.converter import INFERENCE_IO, QUANTIZATIONS, convert
 from seqcore.export.errors import ExportError
 from seqcore.export.flatbuffer import parse
 from seqcore.export.inspection import constants
@@ -63,6 +63,7 @@ def export_tflite(
     path: str | os.PathLike,
     *,
     quantize: str = "none",
+    inference_io: str = "float32",
     lowering: str = "auto",
     streaming: bool = False,
     chunk: int | None = None,
@@ -82,6 +83,9 @@ def export_tflite(
             weights, float activations) or ``int8`` (weights and activations, except
             in layers with a true attribute ``keeps_float``, for those whose values
             8 bits cannot hold, such as a power spectrum).
+        inference_io: What an ``int8`` file takes and gives: ``float32``, or ``int8``
+            with scale and zero point in the file, for microcontrollers and delegates
+            that compute in integers only.
         lowering: How recurrences are written: ``loop``, ``unrolled``, ``fused``,
             or ``auto``, the fastest on a CPU.
         streaming: Add the signature ``stream``: a chunk and the state in, outputs
@@ -112,6 +116,8 @@ def export_tflite(
         )
     _check_choice("quantize", quantize, QUANTIZATIONS)
     _check_choice("lowering", lowering, LOWERINGS)
+    _check_choice("inference_io", inference_io, INFERENCE_IO)
+    _check_integer_io(model, inference_io, quantize, streaming)
     check_model(model)
     encode(metadata or {})
     io = model_io(model, shape)
@@ -128,7 +134,9 @@ def export_tflite(
     representative = None
     if quantize == "int8":
         representative = _representative(representative_data, io, program, stream)
-    content = convert(program, quantize, representative, _float_layers(model))
+    content = convert(
+        program, quantize, representative, _float_layers(model), inference_io
+    )
 
     examples = list(probes(io)) if probe_data is None else _examples(probe_data, io)
     limit = TOLERANCES[quantize] if tolerance is None else tolerance
@@ -147,6 +155,7 @@ def export_tflite(
     full["seqcore"] = {
         **provenance(model),
         "quantize": quantize,
+        "inference_io": inference_io,
         "lowering": lowering,
         "max_difference_from_keras": worst,
     }
@@ -196,6 +205,27 @@ def _float_layers(model: Any) -> list[str]:
     """Names of the layers that ask, by ``keeps_float``, to be left out of int8."""
     layers = model._flatten_layers(include_self=False)
     return [layer.name for layer in layers if getattr(layer, "keeps_float", False)]
+
+
+def _check_integer_io(
+    model: Any, inference_io: str, quantize: str, streaming: bool
+) -> None:
+    if inference_io == "float32":
+        return
+    if quantize != "int8":
+        raise ExportError(
+            f"inference_io={inference_io!r} is for quantize='int8', not {quantize!r}"
+        )
+    if streaming:
+        raise ExportError(
+            f"inference_io={inference_io!r} does not go with streaming=True: a state "
+            "would leave a chunk on another scale than it enters the next"
+        )
+    if _float_layers(model):
+        raise ExportError(
+            f"inference_io={inference_io!r}: layers {_float_layers(model)} ask to stay "
+            "in float (keeps_float); export with inference_io='float32'"
+        )
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

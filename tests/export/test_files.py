@@ -106,7 +106,8 @@ def test_quantised_sizes_and_what_stays_float(tmp_path):
     assert kinds == {q: q for q in sizes}
 
 
-def test_fused_int8_runs_on_a_microcontroller(tmp_path, capsys):
+@pytest.mark.parametrize("io", ["float32", "int8"])
+def test_fused_int8_runs_on_a_microcontroller(io, tmp_path, capsys):
     net = model_of(LSTM(20, return_sequences=True), LSTM(12), L.Dense(3), timesteps=10)
     data = [clip(10, seed=s) for s in range(40)]
     path = tmp_path / "m.tflite"
@@ -115,6 +116,7 @@ def test_fused_int8_runs_on_a_microcontroller(tmp_path, capsys):
         path,
         lowering="fused",
         quantize="int8",
+        inference_io=io,
         representative_data=data,
         probe_data=data[:5],
         metadata=LABELS,
@@ -123,7 +125,11 @@ def test_fused_int8_runs_on_a_microcontroller(tmp_path, capsys):
     arena = arena_bytes(content)
     assert f"arena of {arena:,} bytes" in capsys.readouterr().out
     assert 1 << 10 < arena < 64 << 10
-    assert inspect_tflite(path)["operators"]["UNIDIRECTIONAL_SEQUENCE_LSTM"] == 2
+    seen = inspect_tflite(path)
+    assert seen["operators"]["UNIDIRECTIONAL_SEQUENCE_LSTM"] == 2
+    signature = seen["signatures"]["serving_default"]
+    assert signature["inputs"]["input"]["type"] == io
+    assert signature["outputs"]["output"]["type"] == io
     got = np.stack([run_micro(content, x, arena) for x in data[:5]])
     want = np.stack([net(x) for x in data[:5]])
     assert np.abs(got - want).max() < 0.08 * max(1, np.abs(want).max())
@@ -230,6 +236,28 @@ BAD = {
         {"lowering": "fused"},
         ExportError,
         "'core' cannot be lowered as 'fused'.*mask.*lowering='loop'",
+    ),
+    "fused RNN in int8": (
+        lambda: model_of(RNN(4, name="core")),
+        {
+            "lowering": "fused",
+            "quantize": "int8",
+            "representative_data": [np.zeros((3, 16))],
+        },
+        ExportError,
+        "'core' cannot be lowered.*an RNN has float32 weights only.*'int8'",
+    ),
+    "integer interface of a float file": (
+        lambda: model_of(RNN(4)),
+        {"inference_io": "int8"},
+        ExportError,
+        "inference_io='int8' is for quantize='int8', not 'none'",
+    ),
+    "integer interface of a stream": (
+        lambda: model_of(RNN(4)),
+        {"inference_io": "int8", "quantize": "int8", "streaming": True},
+        ExportError,
+        "does not go with streaming=True",
     ),
     "fused variant": (
         lambda: model_of(LSTM(4, layer_norm=True)),

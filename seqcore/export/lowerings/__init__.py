@@ -6,6 +6,7 @@ A lowering is a function ``(layer, sequences, initial_state, mask)`` that return
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from seqcore.export.lowerings.fused import fused
@@ -31,7 +32,7 @@ def make_lowering(
             and chunks are short.
     """
     if name == "fused":
-        return fused
+        return functools.partial(fused, quantize=quantize)
     weight_bytes = 1 if quantize in ("dynamic", "int8") else 4
 
     def lower(layer, sequences, initial_state, mask) -> Lowered:

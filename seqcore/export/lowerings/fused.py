@@ -30,13 +30,25 @@ _RNN_ACTIVATIONS = ("tanh", "relu", "linear")
 _unique = itertools.count()
 
 
-def fused(layer: Any, sequences: tf.Tensor, initial_state: Any, mask: Any):
+def fused(
+    layer: Any, sequences: tf.Tensor, initial_state: Any, mask: Any, quantize="none"
+):
     """Lower ``layer`` to its builtin sequence operator, or say why not."""
     _check(layer, initial_state, mask)
+    standard = isinstance(layer, LSTM) and layer.cell._is_plain
+    if quantize in ("float16", "int8") and not standard:
+        # Neither the converter nor its calibrator knows an operator put in later,
+        # and LiteRT has no integer kernel for SEQUENCE_RNN.
+        kind = "an LSTM variant" if isinstance(layer, LSTM) else "an RNN"
+        raise _refuse(
+            layer,
+            f"the fused operator of {kind} has float32 weights only, and "
+            f"quantize={quantize!r}",
+        )
     sequences, _ = in_running_order(layer, sequences, None)
     run = _rnn
     if isinstance(layer, LSTM):
-        run = _lstm if layer.cell._is_plain else _lstm_variant
+        run = _lstm if standard else _lstm_variant
     outputs = run(layer.cell, sequences)
     # The operator keeps its own state; handing it on is what `loop` is for.
     states = [outputs[:, -1, :]]

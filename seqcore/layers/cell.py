@@ -174,10 +174,21 @@ class RecurrentCell(keras.Layer, DropoutRNNCell):
         return False
 
     def run_kernel(
-        self, projected, states, mask, steps, *, sequences, training, probes=()
+        self, x, states, mask, steps, *, projected, sequences, training, probes=()
     ):
-        """``(hs, states)`` by that kernel; all time-major."""
+        """``(hs, states)`` by that kernel.
+
+        ``x`` is (batch, time, features), or with ``projected`` what :meth:`project`
+        makes of it.
+        """
         raise NotImplementedError
+
+    def kernel_weights(self, projected):
+        """The weights as the kernel takes them: recurrent kernel, kernel, bias."""
+        weights = [self.recurrent_kernel]
+        if not projected:
+            weights += [self.kernel, self.bias]
+        return [ops.convert_to_tensor(w) for w in weights if w is not None]
 
     def call(self, inputs, states, training=False):
         nested = isinstance(states, (list, tuple))

@@ -316,15 +316,14 @@ class LSTMCell(RecurrentCell):
         return self._is_plain and not (training and self.recurrent_dropout)
 
     def run_kernel(
-        self, projected, states, mask, steps, *, sequences, training, probes=()
+        self, x, states, mask, steps, *, projected, sequences, training, probes=()
     ):
         from seqcore.layers import tensorflow_kernel
 
         hs, h, c = tensorflow_kernel.lstm(
-            projected,
-            ops.convert_to_tensor(self.recurrent_kernel),
-            states[0],
-            states[1],
+            x,
+            self.kernel_weights(projected),
+            *states,
             mask,
             steps,
             sequences=sequences,

@@ -142,14 +142,14 @@ class RNNCell(RecurrentCell):
         )
 
     def run_kernel(
-        self, projected, states, mask, steps, *, sequences, training, probes=()
+        self, x, states, mask, steps, *, projected, sequences, training, probes=()
     ):
         from seqcore.layers import tensorflow_kernel
 
         hs, h = tensorflow_kernel.rnn(
-            projected,
-            ops.convert_to_tensor(self.recurrent_kernel),
-            states[0],
+            x,
+            self.kernel_weights(projected),
+            *states,
             mask,
             steps,
             activation=str(self._kernel_activation),

@@ -1,17 +1,18 @@
 """The fast time loops for TensorFlow, each with its gradient written by hand.
 
 Both recurrences have the form ``z_t = p_t + h_{t-1} R`` followed by arithmetic on
-single elements, with the input projections ``p`` of all steps computed
+single elements, with the input projections ``p = x W + b`` of all steps computed
 beforehand. Then
 
 - the forward loop does one small matrix product a step and keeps what the
   gradient needs;
 - the backward loop does one small product a step, ``dz_t R^T``, with all that
   does not depend on the incoming gradient computed for all steps before it;
-- the weight gradient is one large product after the loop, ``dR = H^T dZ``.
+- the weight gradients are one large product after the loop,
+  ``[H X 1]^T dZ = [dR; dW; db]``.
 
-The loops are compiled with XLA, the large products are left to TensorFlow, whose
-oneDNN kernels are faster there. What shapes the code below, all of it measured:
+Projection, loop and weight gradients are compiled with XLA as one piece forward and
+one backward. What shapes the code below, all of it measured:
 
 - XLA's CPU runtime runs a loop body of at most eight kernels in order, and a
   larger one through a task queue, which costs 10 to 20 microseconds a step. So
@@ -19,13 +20,19 @@ oneDNN kernels are faster there. What shapes the code below, all of it measured:
   recomputed for all steps at once is not stored.
 - XLA's sigmoid calls a scalar exponential, its tanh is vectorised. As
   sigmoid(x) = (1 + tanh(x / 2)) / 2, one tanh serves all four gates.
+- Small layers spend as long on passes over whole sequences as in the loop: a bias
+  added by itself, a bias gradient, a buffer filled with zeros cost 200 to 400
+  microseconds each at (32, 50, 13, 64). So the bias is a row of the projection's
+  matrix, and the activations are written over the projections.
+- The gradient of the inputs stays outside: where nobody asks, it is not computed.
 
-All sequences here are time-major: (time, batch, features). ``mask`` is boolean
-(time, batch, 1) or None; a masked step keeps the state. ``steps`` is the number
-of steps to run, at most the length of the buffers, so that sequences of many
-lengths can share one compiled loop. ``probes`` are zeros shaped like the states at
-all steps, or nothing: their values are not used, and their gradients are those of
-the states, which the backward loop comes by anyway (``trace`` makes it keep them).
+Sequences are handed in and out as (batch, time, features), with a boolean ``mask``
+(batch, time) or None; a masked step keeps the state. Inside they are time-major.
+``steps`` is the number of steps to run, at most the length of the buffers, so that
+sequences of many lengths can share one compiled loop; rows behind it mean nothing.
+``probes`` are zeros shaped like the states at all steps, or nothing: their values
+are not used, and their gradients are those of the states, which the backward loop
+comes by anyway (``trace`` makes it keep them).
 """
 
 from __future__ import annotations
@@ -50,12 +57,17 @@ def _compiled(fn, **flags):
 
 
 def _once_differentiable(fn, *args):
-    """``fn(*args)`` that refuses a second-order gradient."""
+    """``fn(*args)`` that refuses a second-order gradient; arguments may be None."""
 
     def refuse(*_):
         raise NotImplementedError(_SECOND_ORDER)
 
-    return tf.custom_gradient(lambda *args: (fn(*args), refuse))(*args)
+    @tf.custom_gradient
+    def run(*given):
+        tensors = iter(given)
+        return fn(*(None if a is None else next(tensors) for a in args)), refuse
+
+    return run(*(a for a in args if a is not None))
 
 
 def _where(mask, new, old):
@@ -86,39 +98,100 @@ def _incoming(dhs, t):
     return tf.where(t > 0, row, tf.zeros_like(row))
 
 
-def _weight_gradient(h_before, dz):
-    """dR = H^T dZ over all steps and the whole batch."""
-    h_before = tf.reshape(h_before, (-1, h_before.shape[-1]))
-    return tf.matmul(h_before, tf.reshape(dz, (-1, dz.shape[-1])), transpose_a=True)
+def _time_major(x):
+    """(batch, time, ...) to (time, batch, ...), or back; None stays None."""
+    if x is None:
+        return None
+    return tf.transpose(x, (1, 0, *range(2, len(x.shape))))
+
+
+def _mask_columns(mask):
+    """(batch, time) to (time, batch, 1)."""
+    return None if mask is None else _time_major(mask)[:, :, None]
+
+
+def _project(x, kernel, bias):
+    """``x W + b`` for all steps, (batch, time, features) to (time, batch, gates).
+
+    Without a kernel ``x`` is the projection already.
+    """
+    x = _time_major(x)
+    if kernel is None:
+        return x
+    if bias is not None:
+        x = tf.concat([x, tf.ones_like(x[:, :, :1])], axis=-1)
+        kernel = tf.concat([kernel, bias[None]], axis=0)
+    p = tf.matmul(tf.reshape(x, (-1, x.shape[-1])), kernel)
+    return tf.reshape(p, (*tf.unstack(tf.shape(x)[:2]), kernel.shape[-1]))
+
+
+def _weight_gradients(x, kernel, bias, h_before, dz):
+    """Gradients of recurrent kernel, and of kernel and bias where there are any."""
+    columns = [h_before]
+    if kernel is not None:
+        columns.append(_time_major(x))
+    if bias is not None:
+        columns.append(tf.ones_like(h_before[:, :, :1]))
+    factor = tf.concat(columns, axis=-1)
+    product = tf.matmul(
+        tf.reshape(factor, (-1, factor.shape[-1])),
+        tf.reshape(dz, (-1, dz.shape[-1])),
+        transpose_a=True,
+    )
+    parts = tf.split(product, [c.shape[-1] for c in columns])
+    return parts if bias is None else [*parts[:-1], parts[-1][0]]
+
+
+def _input_gradient(dz, kernel):
+    """dX = dZ W^T, or dZ where the input was projected already."""
+    dx = dz if kernel is None else tf.tensordot(dz, kernel, ((2,), (1,)))
+    return _time_major(dx)
+
+
+def _kept(traces, values, mask_t, t):
+    """Write the states' gradients of step ``t``; zero where it is masked."""
+    return tuple(
+        trace.write(t, _where(mask_t, value, tf.zeros_like(value)))
+        for trace, value in zip(traces, values, strict=False)
+    )
 
 
 # LSTM, tanh and sigmoid. Gates in the order i, f, g, o; ``ys`` holds
 # tanh of the scaled pre-activations, so that i = (1 + y_i) / 2, g = y_g.
 
 
-def _lstm_forward(p, kernel, h0, c0, mask, steps, *, sequences, keep):
+def _lstm_forward(x, kernel, bias, recurrent, h0, c0, mask, steps, *, sequences, keep):
     """``keep`` also returns what the gradient needs."""
-    units = kernel.shape[0]
-    length = tf.shape(p)[0]
+    units = recurrent.shape[0]
     half, one = tf.fill((units,), 0.5), tf.ones((units,))
-    scale = tf.cast(tf.concat([half, half, one, half], 0), p.dtype)
-    kernel = kernel * scale
+    scale = tf.cast(tf.concat([half, half, one, half], 0), recurrent.dtype)
+    if kernel is None:
+        x = x * scale
+    else:
+        kernel = kernel * scale
+        bias = None if bias is None else bias * scale
+    recurrent = recurrent * scale
+    p = _project(x, kernel, bias)
+    length, batch = tf.unstack(tf.shape(p)[:2])
     # With a mask the gates of the last unmasked step are carried along, so that
     # the outputs can be recomputed for all steps at once.
     carried = keep and mask is not None
-    y0 = tf.zeros((tf.shape(p)[1], 4 * units), p.dtype) if carried else ()
+    y0 = tf.zeros((batch, 4 * units), p.dtype) if carried else ()
+    mask = _mask_columns(mask)
     buffers: tuple[Any, ...] = ()
     if keep:
+        # The activations take the place of the projections.
         buffers = (
             _buffer(length + 1, units, p.dtype).write(0, c0),
-            _buffer(length, 4 * units, p.dtype),
+            _buffer(length, 4 * units, p.dtype).unstack(p),
         )
     elif sequences:
         buffers = (_buffer(length, units, p.dtype),)
 
     def body(t, h, c, y_before, buffers):
         m = _row(mask, t)
-        y = tf.tanh(p[t] * scale + tf.matmul(h, kernel))
+        row = buffers[1].read(t) if keep else p[t]
+        y = tf.tanh(row + tf.matmul(h, recurrent))
         if carried:
             y = y_before = tf.where(m, y, y_before)
         i, f, g, o = tf.split(y, 4, axis=-1)
@@ -149,22 +222,33 @@ def _lstm_forward(p, kernel, h0, c0, mask, steps, *, sequences, keep):
     return h, c, hs, cs, ys, tanh_c
 
 
-def _kept(traces, values, mask_t, t):
-    """Write the states' gradients of step ``t``; zero where it is masked."""
-    return tuple(
-        trace.write(t, _where(mask_t, value, tf.zeros_like(value)))
-        for trace, value in zip(traces, values, strict=False)
-    )
-
-
-def _lstm_backward(dhs, dh, dc, kernel, cs, ys, tanh_c, mask, steps, *, trace):
-    """Gradients of the projections and of the initial states.
+def _lstm_backward(
+    dhs,
+    dh,
+    dc,
+    x,
+    kernel,
+    bias,
+    recurrent,
+    h0,
+    hs,
+    cs,
+    ys,
+    tanh_c,
+    mask,
+    steps,
+    *,
+    trace,
+):
+    """Gradients of projections, initial states and weights, in this order.
 
     ``dhs`` is the gradient of all outputs, or None where only that of the last
     state, ``dh``, arrives. With ``trace`` those of h and c at all steps follow.
     """
     length = tf.shape(ys)[0]
-    units = kernel.shape[0]
+    units = recurrent.shape[0]
+    mask = _mask_columns(mask)
+    dhs = _time_major(dhs)
     i, f, g, o = tf.split(ys, 4, axis=-1)
     # dz = factor * [dc, dc, dc, dh], and dc_{t-1} = f_t dc_t.
     factor = tf.concat(
@@ -187,7 +271,7 @@ def _lstm_backward(dhs, dh, dc, kernel, cs, ys, tanh_c, mask, steps, *, trace):
     last = tf.reshape(tf.range(1, length + 1) < steps, (-1, 1, 1))
     forget_next = tf.concat([forget[1:], forget[:1]], axis=0)
     forget_next = tf.where(last, forget_next, tf.ones((), ys.dtype))
-    transposed = tf.transpose(kernel)
+    transposed = tf.transpose(recurrent)
     if dhs is not None:
         dh += dhs[steps - 1]
 
@@ -209,7 +293,10 @@ def _lstm_backward(dhs, dh, dc, kernel, cs, ys, tanh_c, mask, steps, *, trace):
         (steps - 1, dh, dc, _buffer(length, 4 * units, ys.dtype), traces),
         maximum_iterations=length,
     )
-    return dz_buffer.stack(), dh, dc * forget[0], *(b.stack() for b in traces)
+    dz = dz_buffer.stack()
+    weights = _weight_gradients(x, kernel, bias, _before(h0, hs), dz)
+    traces = [_time_major(b.stack()) for b in traces]
+    return dz, dh, dc * forget[0], *weights, *traces
 
 
 # The plain recurrent network, with any activation whose derivative is a function
@@ -229,13 +316,17 @@ _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _rnn_forward(p, kernel, h0, mask, steps, *, activation, sequences):
-    length = tf.shape(p)[0]
+def _rnn_forward(x, kernel, bias, recurrent, h0, mask, steps, *, activation, sequences):
+    p = _project(x, kernel, bias)
+    mask = _mask_columns(mask)
     activate = _ACTIVATIONS[activation]
-    buffer = _buffer(length, kernel.shape[0], p.dtype) if sequences else ()
+    length, units = tf.shape(p)[0], recurrent.shape[0]
+    # The states take the place of the projections.
+    buffer = _buffer(length, units, p.dtype).unstack(p) if sequences else ()
 
     def body(t, h, buffer):
-        h = _where(_row(mask, t), activate(p[t] + tf.matmul(h, kernel)), h)
+        row = buffer.read(t) if sequences else p[t]
+        h = _where(_row(mask, t), activate(row + tf.matmul(h, recurrent)), h)
         return t + 1, h, (buffer.write(t, h) if sequences else buffer)
 
     _, h, buffer = tf.while_loop(
@@ -244,12 +335,17 @@ def _rnn_forward(p, kernel, h0, mask, steps, *, activation, sequences):
     return buffer.stack() if sequences else h
 
 
-def _rnn_backward(dhs, dh, kernel, hs, mask, steps, *, activation, trace):
+def _rnn_backward(
+    dhs, dh, x, kernel, bias, recurrent, h0, hs, mask, steps, *, activation, trace
+):
+    """As :func:`_lstm_backward`."""
+    mask = _mask_columns(mask)
+    dhs = _time_major(dhs)
     length = tf.shape(hs)[0]
     factor = DERIVATIVES[activation](hs)
     if mask is not None:
         factor = tf.where(mask, factor, tf.zeros((), hs.dtype))
-    transposed = tf.transpose(kernel)
+    transposed = tf.transpose(recurrent)
     if dhs is not None:
         dh += dhs[steps - 1]
 
@@ -263,7 +359,7 @@ def _rnn_backward(dhs, dh, kernel, hs, mask, steps, *, activation, trace):
             dh_before += _incoming(dhs, t)
         return t - 1, dh_before, dz_buffer.write(t, dz), traces
 
-    units = kernel.shape[0]
+    units = recurrent.shape[0]
     traces = tuple(_buffer(length, units, hs.dtype) for _ in range(trace))
     _, dh, dz_buffer, traces = tf.while_loop(
         lambda t, *_: t >= 0,
@@ -271,16 +367,32 @@ def _rnn_backward(dhs, dh, kernel, hs, mask, steps, *, activation, trace):
         (steps - 1, dh, _buffer(length, units, hs.dtype), traces),
         maximum_iterations=length,
     )
-    return dz_buffer.stack(), dh, *(b.stack() for b in traces)
+    dz = dz_buffer.stack()
+    weights = _weight_gradients(x, kernel, bias, _before(h0, hs), dz)
+    return dz, dh, *weights, *(_time_major(b.stack()) for b in traces)
 
 
 # The two recurrences with their gradients.
 
 
-def lstm(p, kernel, h0, c0, mask, steps, *, sequences: bool, training: bool, probes=()):
-    """LSTM over projected inputs ``p`` of shape (time, batch, 4 units).
+def lstm(
+    x,
+    weights,
+    h0,
+    c0,
+    mask,
+    steps,
+    *,
+    sequences: bool,
+    training: bool,
+    probes=(),
+):
+    """LSTM over inputs ``x`` of shape (batch, time, features).
 
-    Returns ``(hs, h, c)``: all outputs, shape (time, batch, units), or None unless
+    ``weights`` are ``(recurrent_kernel, kernel, bias)``; without the last, or the
+    last two, that term is missing: ``x`` alone is then the projection, 4 units wide.
+
+    Returns ``(hs, h, c)``: all outputs, shape (batch, time, units), or None unless
     ``sequences``, and the last states. ``training`` keeps what the gradient needs;
     without it the gradient, if one is asked for, runs the forward loop again.
     """
@@ -289,38 +401,35 @@ def lstm(p, kernel, h0, c0, mask, steps, *, sequences: bool, training: bool, pro
     backward = _compiled(_lstm_backward, trace=bool(probes))
 
     @tf.custom_gradient
-    def run(p, kernel, h0, c0, *_probes):
+    def run(x, h0, c0, *rest):
+        recurrent, kernel, bias = (*rest[: len(weights)], None, None)[:3]
+        given = (x, kernel, bias, recurrent, h0)
         kept: list[Any] = []
         if training:
-            h, c, *kept = keeping(p, kernel, h0, c0, mask, steps)
-            outputs = (kept[0], h, c) if sequences else (h, c)
+            h, c, *kept = keeping(*given, c0, mask, steps)
+            outputs = (_time_major(kept[0]), h, c) if sequences else (h, c)
         else:
-            hs, c = forward(p, kernel, h0, c0, mask, steps)
-            outputs = (hs, hs[steps - 1], c) if sequences else (hs, c)
+            hs, c = forward(*given, c0, mask, steps)
+            outputs = (_time_major(hs), hs[steps - 1], c) if sequences else (hs, c)
 
         def gradient(*upstream):
             dhs, dh, dc = upstream if sequences else (None, *upstream)
-            hs, cs, ys, tanh_c = kept or keeping(p, kernel, h0, c0, mask, steps)[2:]
-            inputs = (dh, dc, kernel, cs, ys, tanh_c)
-            if sequences:
-                dz, dh0, dc0, *traces = _once_differentiable(
-                    lambda *a: backward(*a, mask, steps), dhs, *inputs
-                )
-            else:
-                dz, dh0, dc0, *traces = _once_differentiable(
-                    lambda *a: backward(None, *a, mask, steps), *inputs
-                )
-            return dz, _weight_gradient(_before(h0, hs), dz), dh0, dc0, *traces
+            dz, *others = _once_differentiable(
+                lambda *a: backward(*a, mask, steps),
+                *(dhs, dh, dc, *given),
+                *(kept or keeping(*given, c0, mask, steps)[2:]),
+            )
+            return _input_gradient(dz, kernel), *others
 
         return outputs, gradient
 
-    outputs = run(p, kernel, h0, c0, *probes)
+    outputs = run(x, h0, c0, *weights, *probes)
     return outputs if sequences else (None, *outputs)
 
 
 def rnn(
-    p,
-    kernel,
+    x,
+    weights,
     h0,
     mask,
     steps,
@@ -330,9 +439,9 @@ def rnn(
     training: bool,
     probes=(),
 ):
-    """Plain recurrence over projected inputs ``p`` of shape (time, batch, units).
+    """Plain recurrence over ``x``, weights and results as for :func:`lstm`.
 
-    Returns ``(hs, h)`` as :func:`lstm` does.
+    Returns ``(hs, h)``.
     """
     keep = sequences or training
     forward = _compiled(_rnn_forward, activation=activation, sequences=keep)
@@ -340,25 +449,22 @@ def rnn(
     backward = _compiled(_rnn_backward, activation=activation, trace=bool(probes))
 
     @tf.custom_gradient
-    def run(p, kernel, h0, *_probes):
-        out = forward(p, kernel, h0, mask, steps)
+    def run(x, h0, *rest):
+        recurrent, kernel, bias = (*rest[: len(weights)], None, None)[:3]
+        given = (x, kernel, bias, recurrent, h0)
+        out = forward(*given, mask, steps)
         h = out[steps - 1] if keep else out
-        outputs = (out, h) if sequences else (h,)
+        outputs = (_time_major(out), h) if sequences else (h,)
 
         def gradient(*upstream):
             dhs, dh = upstream if sequences else (None, *upstream)
-            hs = out if keep else keeping(p, kernel, h0, mask, steps)
-            if sequences:
-                dz, dh0, *traces = _once_differentiable(
-                    lambda *a: backward(*a, mask, steps), dhs, dh, kernel, hs
-                )
-            else:
-                dz, dh0, *traces = _once_differentiable(
-                    lambda *a: backward(None, *a, mask, steps), dh, kernel, hs
-                )
-            return dz, _weight_gradient(_before(h0, hs), dz), dh0, *traces
+            dz, *others = _once_differentiable(
+                lambda *a: backward(*a, mask, steps),
+                *(dhs, dh, *given, out if keep else keeping(*given, mask, steps)),
+            )
+            return _input_gradient(dz, kernel), *others
 
         return outputs, gradient
 
-    outputs = run(p, kernel, h0, *probes)
+    outputs = run(x, h0, *weights, *probes)
     return outputs if sequences else (None, *outputs)

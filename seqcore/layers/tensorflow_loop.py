@@ -85,25 +85,23 @@ def fast_loop(
 
     done = []
     for part in range(parts):
-        x = tf.transpose(cut(sequences, part), (1, 0, 2))
-        m = None
-        if mask is not None:
-            m = tf.transpose(cut(mask, part))[:, :, None]
-        d = None
-        if dropout is not None:
-            d = [cut(one, part) for one in dropout]
-            d = d if len(d) > 1 else d[0]
+        x = cut(sequences, part)
+        d = None if dropout is None else [cut(one, part)[:, None] for one in dropout]
+        projected = d is not None and len(d) > 1
+        if projected:
+            x = layer.cell.project(x, d)
+        elif d is not None:
+            x = x * d[0]
         h, outcome = layer.cell.run_kernel(
-            layer.cell.project(x, d),
+            x,
             [cut(s, part) for s in states],
-            m,
+            None if mask is None else cut(mask, part),
             steps,
+            projected=projected,
             sequences=layer.return_sequences,
             training=training,
-            probes=[tf.transpose(cut(p, part), (1, 0, 2)) for p in probes],
+            probes=[cut(p, part) for p in probes],
         )
-        if h is not None:
-            h = tf.transpose(h, (1, 0, 2))
         done.append((h, outcome))
 
     def joined(pieces):

@@ -59,23 +59,29 @@ def test_gradient_equals_autodiff(
     tail = data.draw(st.integers(0, 2))  # buffer rows beyond the steps to run
     rng = np.random.default_rng(seed)
     lstm = kind == "lstm"
-    p = random(rng, time + tail, batch, units * (4 if lstm else 1))
-    matrix = random(rng, units, p.shape[-1]) * 0.5
+    width = units * (4 if lstm else 1)
+    # The recurrent kernel; also a kernel; also a bias.
+    shapes = [(units, width), (2, width), (width,)]
+    weights = [random(rng, *s) * 0.5 for s in shapes[: data.draw(st.integers(1, 3))]]
+    x = random(rng, batch, time + tail, width if len(weights) == 1 else 2)
     states = [random(rng, batch, units) for _ in range(2 if lstm else 1)]
     mask = None
     if masked:
-        mask = tf.constant(rng.random((time + tail, batch, 1)) > 0.4)
-    upstream = [random(rng, time, batch, units), *(random(rng, batch, units),) * 2]
+        mask = tf.constant(rng.random((batch, time + tail)) > 0.4)
+    upstream = [random(rng, batch, time, units), *(random(rng, batch, units),) * 2]
 
-    def by_kernel(p, matrix, *states):
+    def by_kernel(x, states, weights):
         flags = {"sequences": sequences, "training": training}
         if not lstm:
             flags["activation"] = kind
         run = kernel.lstm if lstm else kernel.rnn
-        hs, *final = run(p, matrix, *states, mask, time, **flags)
-        return None if hs is None else hs[:time], *final
+        hs, *final = run(x, weights, *states, mask, time, **flags)
+        return None if hs is None else hs[:, :time], *final
 
-    def by_steps(p, matrix, *states):
+    def by_steps(p, states, weights):
+        matrix, *rest = weights
+        for term, add in zip(rest, (tf.matmul, tf.add), strict=False):
+            p = add(p, term)
         if lstm:
             cell = seqcore.LSTMCell(units)
         else:
@@ -83,20 +89,21 @@ def test_gradient_equals_autodiff(
         cell.recurrent_kernel = matrix
         states, hs = list(states), []
         for t in range(time):
-            new, _ = cell.step(p[t], states)
+            new, _ = cell.step(p[:, t], states)
             if masked:
                 new = [
-                    tf.where(mask[t], n, o) for n, o in zip(new, states, strict=True)
+                    tf.where(mask[:, t, None], n, o)
+                    for n, o in zip(new, states, strict=True)
                 ]
             states = new
             hs.append(states[0])
-        return tf.stack(hs) if sequences else None, *states
+        return tf.stack(hs, axis=1) if sequences else None, *states
 
     results = []
     for run in (by_kernel, by_steps):
-        inputs = [p, matrix, *states]
+        inputs = [x, states, weights]
         with tf.GradientTape() as tape:
-            tape.watch(inputs)
+            tape.watch(tf.nest.flatten(inputs))
             out = run(*inputs)
             loss = tf.add_n(
                 [
@@ -105,7 +112,7 @@ def test_gradient_equals_autodiff(
                     if o is not None
                 ]
             )
-        results.append((out, tape.gradient(loss, inputs)))
+        results.append((out, tape.gradient(loss, tf.nest.flatten(inputs))))
     (out, grads), (want_out, want_grads) = results
     close([o for o in out if o is not None], [o for o in want_out if o is not None])
     close(grads, want_grads)

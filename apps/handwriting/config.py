@@ -70,7 +70,7 @@ class HandwritingConfig(TrainingConfig):
     lm_order: int = 6
     lm_weight: float = 0.5
     length_bonus: float = 0.0
-    """Added to a transcript's score for each character."""
+    """Added to a transcript's score for each character, where there is a model."""
     lexicon: str = ""
     """Text file of the only words allowed."""
 
@@ -126,7 +126,7 @@ CONFIGS = {
     "words": HandwritingConfig(
         summary="transcribe words of the synthetic writer (the default)",
         model="transcribe",
-        epochs=14,
+        epochs=8,
         batch_size=32,
         learning_rate=3e-3,
     ),
@@ -159,6 +159,9 @@ CONFIGS = {
         weight_averaging=0.998,
         buckets=4,
         augment=0.7,
+        beam=32,
+        lm_weight=1.0,
+        length_bonus=2.0,
     ),
     "lines": HandwritingConfig(
         summary="transcribe real ink: GW-online, IAM-OnDB, JSON Lines",

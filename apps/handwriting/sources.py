@@ -175,6 +175,10 @@ def synthetic(split: str, config: HandwritingConfig) -> list[Record]:
     return records
 
 
+def _faces(config: HandwritingConfig) -> str:
+    return ", ".join(dict.fromkeys(face.strip() for face in config.fonts.split(",")))
+
+
 def _letters_about(config: HandwritingConfig) -> dict[str, str]:
     """The same of the real letters that words were spelled with, if any were."""
     if not config.letters:
@@ -182,8 +186,8 @@ def _letters_about(config: HandwritingConfig) -> dict[str, str]:
     sets = [known.by_path(path) for path in config.letters.split(",")]
     named = [c for c in sets if c]
     return {
-        "name": "synthetic ink in Hershey fonts, and words spelled with letters of "
-        + ", ".join(c.name for c in named),
+        "name": f"synthetic ink (faces {_faces(config)}), and words spelled with "
+        "letters of " + ", ".join(c.name for c in named),
         "licence": "; ".join(f"{c.name}: {c.licence}" for c in named),
         "citation": "; ".join(c.citation for c in named),
         "limits": "no connected writing of a person was seen",
@@ -206,10 +210,11 @@ def describe(source: str | None, config: HandwritingConfig) -> dict[str, str]:
     if source is None:
         text = config.text or "built-in English words"
         return {
-            "name": f"synthetic ink: {text} in Hershey fonts ({config.fonts})",
-            "licence": "the fonts are in the public domain",
+            "name": f"synthetic ink: {text} in the faces {_faces(config)}",
+            "licence": "Hershey's faces are in the public domain, the face school is "
+            "seqcore's",
             "citation": "A. V. Hershey, Calligraphy for Computers, US NBS 1967",
-            "limits": "trained on synthetic ink alone: plotter letters, no person's",
+            "limits": "trained on synthetic ink alone, no person's",
         } | _letters_about(config)
     collection = known.by_path(source)
     name = collection.name if collection else Path(source).name or source

@@ -336,7 +336,8 @@ class Transcribe(_InkTask):
             width=config.beam,
             model=model,
             model_weight=config.lm_weight,
-            length_bonus=config.length_bonus,
+            # It weighs against the model's preference for short texts.
+            length_bonus=config.length_bonus if model else 0.0,
             lexicon=lexicon,
         )
 

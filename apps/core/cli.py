@@ -123,11 +123,25 @@ def build_parser(app: App) -> argparse.ArgumentParser:
         help="number of candidates shown (default: 3)",
     )
 
+    inspect = add(
+        "inspect",
+        help="show what the gates do while a model reads a file",
+        description="Writes a report with figures: every gate over time, which forget "
+        "gates change at the moments that matter (a pen-up, the end of a clause, a "
+        "change of the sound), how gradients travel and how far memory reaches.",
+    )
+    inspect.add_argument("model", metavar="MODEL", help="a .keras file")
+    inspect.add_argument("file", metavar="FILE", help=f"{app.input_help}; the first")
+    inspect.add_argument(
+        "--out", metavar="DIR", help="folder of the report (default: FILE_inspect)"
+    )
+
     parsers = {
         "train": train,
         "evaluate": evaluate,
         "export": export,
         "predict": predict,
+        "inspect": inspect,
     }
     for name, verb in app.verbs.items():
         parsers[name] = add(name, help=verb.help)
@@ -142,7 +156,7 @@ def build_parser(app: App) -> argparse.ArgumentParser:
                 parsers[name].add_argument(
                     option.flag, metavar=option.metavar, help=option.help
                 )
-    for name in ("train", "evaluate", "export", "predict"):
+    for name in ("train", "evaluate", "export", "predict", "inspect"):
         parsers[name].add_argument(
             "--json",
             action="store_true",

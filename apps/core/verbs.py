@@ -232,5 +232,14 @@ def predict(app: App, arguments: Namespace) -> None:
     _emit(arguments, answers, "\n".join(lines))
 
 
+def inspect(app: App, arguments: Namespace) -> None:
+    from apps.core import inspection
+
+    model = recogniser.load(arguments.model, app)
+    task = app.make_task(model.config(app))
+    found = inspection.run(app, arguments, task, model)
+    _emit(arguments, found, inspection.text(found))
+
+
 def _emit(arguments: Namespace, value: Any, text: str) -> None:
     print(json.dumps(value, ensure_ascii=False) if arguments.json else text)

@@ -1,0 +1,25 @@
+"""What the verb inspect shows of a text: its words, and where a clause ends."""
+
+import re
+from typing import Any
+
+import keras
+import numpy as np
+
+from apps.core.inspection import View
+
+
+def look(task: Any, model: keras.Model, value: np.ndarray, labels: Any) -> View:
+    """The classifier behind the hashing, whose every step is a word or a mark."""
+    slots = model.get_layer("words").many([value])[0]
+    text = bytes(value.astype("uint8")).decode("utf-8", "replace")
+    words = re.findall(r"[^\W_]+|[^\w\s]|_", text)
+    known = len(words) == len(slots)
+    # A text of one clause has a boundary before each word, and no other.
+    ends = [bool(re.fullmatch(r"[.,;:!?]", word)) for word in words] if known else []
+    return View(
+        model.get_layer("classifier"),
+        slots[None],
+        {"words": words} if known else {},
+        {"end of a clause": [(i + 0.5) / len(words) for i, e in enumerate(ends) if e]},
+    )

@@ -147,21 +147,26 @@ def synthetic(split: str, config: HandwritingConfig) -> list[Record]:
         text += [str(n) for n in (0, 12, 34, 56, 78, 90, 1755, 365, 482)]
     faces = [face.strip() for face in config.fonts.split(",")]
     check_text(" ".join(text), faces)
+    held: list[str] = []
     if config.model == "classify":
         text = sorted({c for word in text for c in word})
         words = text
     else:
-        words = split_words(text)[0 if split == "train" else 1]
+        words, held = split_words(text)
+        if split != "train":
+            words, held = held, words
     size = config.synthetic_size if split == "train" else 500
     rng = np.random.default_rng([config.seed, SPLITS.index(split), 2024])
     speller = _speller(config, split)
-    practice = Practice(words)
+    practice, kept_back = Practice(words), set(held) - set(words)
     records = []
     for number in range(size):
         if number % _WORDS_A_HAND[split] == 0:
             hand = draw_hand(rng, faces)
         if split == "train" and config.model != "classify":
             word = practice.draw(rng)
+            while word in kept_back:  # it may invent them
+                word = practice.draw(rng)
         else:
             word = words[number % len(words)]
         place = f"synthetic {split} {number + 1} ({hand.face})"

@@ -102,7 +102,7 @@ def test_synthetic_splits_share_neither_words_nor_hands():
     found = sources.load(None, ("train", "val"), CONFIG)
     assert len(found["train"]) == 24
     learned = {r.text for r in found["train"]} & set(WORDS)
-    assert len(learned) > 10
+    assert len(learned) >= 8
     assert not learned & {r.text for r in found["val"]}
     with pytest.raises(UserError, match="no test split"):
         sources.synthetic("test", CONFIG)

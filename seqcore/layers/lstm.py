@@ -323,7 +323,7 @@ class LSTMCell(RecurrentCell):
         hs, h, c = tensorflow_kernel.lstm(
             x,
             self.kernel_weights(projected),
-            *states,
+            states,
             mask,
             steps,
             sequences=sequences,

@@ -149,7 +149,7 @@ class RNNCell(RecurrentCell):
         hs, h = tensorflow_kernel.rnn(
             x,
             self.kernel_weights(projected),
-            *states,
+            states,
             mask,
             steps,
             activation=str(self._kernel_activation),

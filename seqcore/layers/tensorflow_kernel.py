@@ -295,8 +295,8 @@ def _lstm_backward(
     )
     dz = dz_buffer.stack()
     weights = _weight_gradients(x, kernel, bias, _before(h0, hs), dz)
-    traces = [_time_major(b.stack()) for b in traces]
-    return dz, dh, dc * forget[0], *weights, *traces
+    dc0 = dc * forget[0]
+    return dz, dh, dc0, *weights, *(_time_major(b.stack()) for b in traces)
 
 
 # The plain recurrent network, with any activation whose derivative is a function
@@ -378,8 +378,7 @@ def _rnn_backward(
 def lstm(
     x,
     weights,
-    h0,
-    c0,
+    states,
     mask,
     steps,
     *,
@@ -391,6 +390,7 @@ def lstm(
 
     ``weights`` are ``(recurrent_kernel, kernel, bias)``; without the last, or the
     last two, that term is missing: ``x`` alone is then the projection, 4 units wide.
+    ``states`` are h and c.
 
     Returns ``(hs, h, c)``: all outputs, shape (batch, time, units), or None unless
     ``sequences``, and the last states. ``training`` keeps what the gradient needs;
@@ -423,14 +423,14 @@ def lstm(
 
         return outputs, gradient
 
-    outputs = run(x, h0, c0, *weights, *probes)
+    outputs = run(x, *states, *weights, *probes)
     return outputs if sequences else (None, *outputs)
 
 
 def rnn(
     x,
     weights,
-    h0,
+    states,
     mask,
     steps,
     *,
@@ -466,5 +466,5 @@ def rnn(
 
         return outputs, gradient
 
-    outputs = run(x, h0, *weights, *probes)
+    outputs = run(x, *states, *weights, *probes)
     return outputs if sequences else (None, *outputs)

@@ -75,7 +75,7 @@ def test_gradient_equals_autodiff(
         if not lstm:
             flags["activation"] = kind
         run = kernel.lstm if lstm else kernel.rnn
-        hs, *final = run(x, weights, *states, mask, time, **flags)
+        hs, *final = run(x, weights, states, mask, time, **flags)
         return None if hs is None else hs[:, :time], *final
 
     def by_steps(p, states, weights):

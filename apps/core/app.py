@@ -33,6 +33,9 @@ class Verb:
     """Import path of a module with `add_arguments(parser)` and `run(arguments)`.
     It is imported only when the verb is used, `add_arguments` excepted, so its
     top level must not import Keras."""
+    runs_models: bool = False
+    """Whether it needs TensorFlow, whose start-up chatter is then kept off the
+    terminal."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -183,6 +183,13 @@ def _quiet() -> Iterator[None]:
         os.close(saved)
 
 
+def _start_tensorflow() -> None:
+    with _quiet():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()  # looks for a GPU, and says so
+
+
 def main(app: App, argv: Sequence[str] | None = None) -> int:
     """Runs one verb; returns the exit status.
 
@@ -193,8 +200,10 @@ def main(app: App, argv: Sequence[str] | None = None) -> int:
     arguments = build_parser(app).parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        if arguments.verb in app.verbs:
-            importlib.import_module(app.verbs[arguments.verb].module).run(arguments)
+        if own := app.verbs.get(arguments.verb):
+            if own.runs_models:
+                _start_tensorflow()
+            importlib.import_module(own.module).run(arguments)
             return 0
         if arguments.verb == "train":
             if arguments.workdir is None:
@@ -203,10 +212,7 @@ def main(app: App, argv: Sequence[str] | None = None) -> int:
             from apps.core.config import override
 
             override(app.configs[arguments.config], arguments.set).validated()
-        with _quiet():
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()  # looks for a GPU, and says so
+        _start_tensorflow()
         from apps.core import verbs
 
         getattr(verbs, arguments.verb)(app, arguments)

@@ -62,13 +62,17 @@ APP = App(
         "listen": Verb(
             "print the keywords in continuous sound, as they are said",
             "apps.speech.listen",
+            runs_models=True,
         ),
         "field-test": Verb(
             "count false accepts and misses in long recordings; set the threshold",
             "apps.speech.field_test",
+            runs_models=True,
         ),
         "select": Verb(
-            "of a model of many words, make one for some of them", "apps.speech.select"
+            "of a model of many words, make one for some of them",
+            "apps.speech.select",
+            runs_models=True,
         ),
     },
 )

@@ -3,6 +3,7 @@
 import json
 import os
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from apps.web.__main__ import main
 from apps.web.build import build
 from seqcore.export.metadata import append_to_tflite, read_metadata
 from tests.web.conftest import SAVED
+from tests.web.test_speak import real_clips, recording
 
 DIGITS = SAVED / "handwriting_digits" / "model.tflite"
 SPEECH = SAVED / "arabic_speech_commands_12" / "model.tflite"
@@ -125,10 +127,19 @@ def test_float_variant_is_kept_while_its_weights_are(with_float):
     assert path.stat().st_mtime_ns == before
 
 
-def test_panels_are_accessible_and_fit(browse):
+def test_panels_are_accessible_and_fit(browse, tmp_path):
     """With SEQCORE_SCREENSHOTS, also writes pictures of the panels to that folder."""
     folder = os.environ.get("SEQCORE_SCREENSHOTS")
-    found = browse("looks", folder=folder, text="I forgot my PIN, how do I unlock it?")
+    sound = None
+    if folder and (data := os.environ.get("SEQCORE_DATA")):
+        sound = str(tmp_path / "words.wav")
+        recording(real_clips(Path(data) / "speech" / "arabic_speech_commands"), sound)
+    found = browse(
+        "looks",
+        folder=folder and str(Path(folder).resolve()),
+        recording=sound,
+        text="I forgot my PIN, how do I unlock it?",
+    )
     assert not found["result"], "\n".join(found["result"])
     assert not found["problems"]
 

@@ -1,5 +1,5 @@
 /**
- * Runs slow work on the newest input only, and never for more than a fifth of the
+ * Runs slow work on the newest input only, and never for more than a ninth of the
  * time, so that drawing and typing stay smooth on slow machines.
  */
 export class Latest {
@@ -41,7 +41,7 @@ export class Latest {
       await this.#work(input);
       const took = performance.now() - from;
       if (!this.#waiting) this.#shown.setAttribute('aria-busy', 'false');
-      await new Promise((done) => setTimeout(done, 4 * took));
+      await new Promise((done) => setTimeout(done, 8 * took));
     }
     this.#running = false;
   }

@@ -1,38 +1,36 @@
 /**
  * Writes inks with the mouse, one after the other; the answers to each, and frames a
- * second at rest and while writing.
+ * second while writing and, for comparison, while the mouse only moves.
  */
-const MOVES_A_FRAME = 4;
+const FRAMES_AN_INK = 24;
 
 export default async function draw({ newPage, open, inks, mode }) {
   const page = await newPage({ viewport: { width: 1100, height: 900 } });
   await open(page, 'draw');
   if (mode) await chooseMode(page, mode);
   const box = await page.locator('#pad').boundingBox();
-  await countFrames(page);
-  await page.waitForTimeout(1000);
-  const atRest = await framesSoFar(page);
   const answers = [];
-  const writing = [];
-  for (const ink of inks) {
+  const [writing, moving] = [[], []];
+  for (const [number, ink] of inks.entries()) {
+    const fitted = fit(ink, box);
     await page.keyboard.press('Escape'); // The pad has the focus: clears it.
-    await countFrames(page);
-    await write(page, fit(ink, box));
-    writing.push(await framesSoFar(page));
+    if (number % 5 === 0) moving.push(await rateOf(page, () => write(page, fitted, false)));
+    writing.push(await rateOf(page, () => write(page, fitted, true)));
     await page.waitForSelector('#draw-bars[aria-busy="false"] li');
     answers.push(await candidates(page));
   }
   const milliseconds = await page
     .locator('#draw-card [data-milliseconds]')
     .getAttribute('data-milliseconds');
-  const total = (rows, key) => rows.reduce((sum, row) => sum + row[key], 0);
   return {
     answers,
     milliseconds: Number(milliseconds),
-    framesAtRest: atRest.frames / atRest.seconds,
-    framesWriting: total(writing, 'frames') / total(writing, 'seconds'),
+    framesMoving: median(moving),
+    framesWriting: median(writing),
   };
 }
+
+const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
 
 async function chooseMode(page, mode) {
   const before = await page.textContent('#draw-card h2');
@@ -62,16 +60,18 @@ function fit(strokes, box) {
   );
 }
 
-async function write(page, strokes) {
+/** The same moves with the button pressed, or not. */
+async function write(page, strokes, pressed) {
+  // Several moves a frame, as a pen reports them: the pad must not lose any.
+  const together = Math.max(4, Math.ceil(strokes.flat().length / FRAMES_AN_INK));
   for (const [first, ...rest] of strokes) {
     await page.mouse.move(...first);
-    await page.mouse.down();
-    // Several moves a frame, as a pen reports them: the pad must not lose any.
-    for (let at = 0; at < rest.length; at += MOVES_A_FRAME) {
-      const some = rest.slice(at, at + MOVES_A_FRAME);
+    if (pressed) await page.mouse.down();
+    for (let at = 0; at < rest.length; at += together) {
+      const some = rest.slice(at, at + together);
       await Promise.all(some.map((point) => page.mouse.move(...point)));
     }
-    await page.mouse.up();
+    if (pressed) await page.mouse.up();
   }
 }
 
@@ -80,8 +80,9 @@ const candidates = (page) =>
     items.map(({ dataset }) => ({ label: dataset.label, score: Number(dataset.score) })),
   );
 
-const countFrames = (page) =>
-  page.evaluate(() => {
+/** Frames a second while `work` goes on. */
+async function rateOf(page, work) {
+  await page.evaluate(() => {
     const count = (globalThis.frameCount = { frames: 0, from: performance.now() });
     const tick = () => {
       if (globalThis.frameCount !== count) return;
@@ -90,10 +91,10 @@ const countFrames = (page) =>
     };
     requestAnimationFrame(tick);
   });
-
-const framesSoFar = (page) =>
-  page.evaluate(() => {
+  await work();
+  return page.evaluate(() => {
     const { frames, from } = globalThis.frameCount;
     globalThis.frameCount = null;
-    return { frames, seconds: (performance.now() - from) / 1000 };
+    return (1000 * frames) / (performance.now() - from);
   });
+}

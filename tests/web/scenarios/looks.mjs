@@ -7,7 +7,7 @@ const SIZES = {
   phone: { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true },
 };
 
-export default async function looks({ newPage, open, require, folder, recording, ink, text }) {
+export default async function looks({ newPage, open, require, folder, recording, text }) {
   const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
   const findings = [];
   for (const [size, options] of Object.entries(SIZES)) {
@@ -15,7 +15,7 @@ export default async function looks({ newPage, open, require, folder, recording,
     await open(page, 'draw');
     const width = await page.evaluate(() => document.documentElement.scrollWidth);
     if (width > options.viewport.width) findings.push(`${size}: ${width} pixels wide`);
-    await fill(page, { recording, ink, text });
+    await fill(page, { recording, text });
     for (const scheme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme: scheme });
       for (const panel of ['draw', 'speak', 'type']) {
@@ -40,20 +40,14 @@ export default async function looks({ newPage, open, require, folder, recording,
 }
 
 /** Something to see in every panel. */
-async function fill(page, { recording, ink, text }) {
-  if (ink) {
-    const box = await page.locator('#pad').boundingBox();
-    for (const stroke of ink) {
-      const at = ([x, y]) => [box.x + x * box.width, box.y + y * box.height];
-      await page.mouse.move(...at(stroke[0]));
-      await page.mouse.down();
-      for (const point of stroke) await page.mouse.move(...at(point));
-      await page.mouse.up();
-    }
-  } else {
-    await page.click('#draw-example');
-    await page.waitForTimeout(1800);
+async function fill(page, { recording, text }) {
+  const words = page.locator('#draw-modes button[data-mode="word"]');
+  if (await words.count()) {
+    await words.click();
+    await page.waitForSelector('#draw-invite:text("word")');
   }
+  await page.click('#draw-example');
+  await page.waitForTimeout(2500);
   await page.waitForSelector('#draw-bars[aria-busy="false"] li');
   await page.click('#tab-speak');
   await page.waitForSelector('#speak-bars li');

@@ -68,6 +68,13 @@ APP = App(
             is_switch=True,
         ),
         Option(
+            "--length",
+            "length",
+            "fix model.tflite's input to N bytes, for runtimes that want that",
+            verbs=("export",),
+            metavar="N",
+        ),
+        Option(
             "--explain",
             "explain",
             "also show how much every word moved the score of the answer",

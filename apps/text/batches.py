@@ -26,6 +26,8 @@ class WordBatches(BucketedBatches):
         weights: Weight of each class in the loss, or None.
         classes: Number of classes.
         config: Batch size, seed, dropout rates, number of buckets.
+        given: Logits [texts, classes] that stand beside the classes in the targets,
+            for `ResidualCrossentropy`; or None.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class WordBatches(BucketedBatches):
         weights: np.ndarray | None,
         classes: int,
         config: TextConfig,
+        given: np.ndarray | None = None,
     ):
         lengths = [len(text) for text in texts]
         super().__init__(lengths, config.batch_size, config.seed, config.buckets)
@@ -43,6 +46,7 @@ class WordBatches(BucketedBatches):
         self.weights = weights
         self.classes = classes
         self.config = config
+        self.given = given
 
     def make_batch(self, indices: np.ndarray, rng: np.random.Generator):
         config = self.config
@@ -52,7 +56,11 @@ class WordBatches(BucketedBatches):
             parts = ids[:, :, 1:]
             parts[rng.random(parts.shape, "float32") < config.slot_dropout] = 0
         targets = self.targets[indices]
-        batch = ids, one_hot(targets, self.classes)
+        wanted = one_hot(targets, self.classes)
+        if self.given is not None:
+            heard = rng.random((len(indices), 1)) >= config.alone
+            wanted = np.hstack([wanted, self.given[indices] * heard.astype("float32")])
+        batch = ids, wanted
         return batch if self.weights is None else (*batch, self.weights[targets])
 
     def _dropped(self, text: np.ndarray, rng: np.random.Generator) -> np.ndarray:

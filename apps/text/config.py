@@ -20,26 +20,35 @@ class TextConfig(TrainingConfig):
     label_smoothing: float = 0.1
     weight_averaging: float = 0.97
     # Text and table
-    word_buckets: int = 8191
-    """Vectors for whole words. A prime spreads the hashes best."""
-    ngram_buckets: int = 8191
-    """Vectors for pairs of words and for character n-grams."""
+    word_buckets: int = 0
+    """Vectors for whole words; 0: as the number of classes has it."""
+    ngram_buckets: int = 0
+    """Vectors for pairs of words and for character n-grams; 0: likewise."""
     max_words: int = 400
     """Words read of a text; the rest of a longer one is left out."""
     vectors: str = ""
     """Pre-trained vectors in the text format of word2vec, GloVe or fastText."""
     # Layers
-    embedding: int = 64
+    embedding: int = 0
+    """Length of a vector; 0: as the number of classes has it."""
+    naive_bayes: bool = True
+    """Adds naive Bayes over the same buckets to the network."""
+    alone: float = 0.5
+    """Share of the training texts that the network answers without naive Bayes, so
+    that it learns more than its mistakes."""
+    length: int = 0
+    """Bytes that an exported .tflite takes, no fewer and no more, behind the text
+    zeros; 0: any number."""
     units: int = 48
     layers: int = 1
     # Regularisation
     dropout: float = 0.5
     """Of the features that the last layer reads."""
-    embedding_dropout: float = 0.3
+    embedding_dropout: float = 0.4
     """Of whole dimensions of the word vectors of a text."""
-    word_dropout: float = 0.1
+    word_dropout: float = 0.2
     """Share of the words left out of a training text, drawn anew every epoch."""
-    slot_dropout: float = 0.0
+    slot_dropout: float = 0.3
     """Share of the n-grams left out, likewise."""
     balance: bool = False
     """Weights rare classes more, by the inverse root of their frequency."""
@@ -66,19 +75,21 @@ class TextConfig(TrainingConfig):
         if self.model not in MODELS:
             raise UserError(f"model={self.model}: must be one of {', '.join(MODELS)}")
         for name in (
-            "word_buckets",
-            "ngram_buckets",
             "max_words",
-            "embedding",
             "units",
             "layers",
             "buckets",
         ):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}={getattr(self, name)}: must be at least 1")
+        for name in ("word_buckets", "ngram_buckets", "embedding", "length"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name}={getattr(self, name)}: must not be negative")
         for name in ("dropout", "embedding_dropout", "word_dropout", "slot_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"{name}={getattr(self, name)}: must be in [0, 1)")
+        if not 0 <= self.alone <= 1:
+            raise UserError(f"alone={self.alone}: must be in [0, 1]")
         if not 0 < self.validation < 1:
             raise UserError(f"validation={self.validation}: must be between 0 and 1")
         if self.text_column.isdigit() != self.label_column.isdigit():

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import keras
 from keras import ops
 
+from apps.text.bayes import NaiveBayes
 from apps.text.hashing import SLOTS, WordHash
 from seqcore import LSTM, RNN
 
@@ -17,6 +18,11 @@ GAIN = 3.3
 table starts near zero, where words that were hardly seen stay, and its vectors
 are scaled up, so that those of frequent words still move fast."""
 INITIAL = 0.01
+TABLE_WEIGHTS = 1_200_000
+"""Weights of the tables where the settings leave their sizes open: a byte each in
+the int8 file."""
+MOST_BUCKETS = 65_536
+FEW_CLASSES = 12
 
 
 @keras.saving.register_keras_serializable("seqcore.text")
@@ -119,22 +125,38 @@ def build(config: "TextConfig", classes: int) -> keras.Model:
     """
     data = keras.Input((None,), dtype="int32", name="text")
     classifier = build_classifier(config, classes)
-    return keras.Model(data, classifier(word_hash(config)(data)), name="text")
+    words = word_hash(config, classes)
+    return keras.Model(data, classifier(words(data)), name="text")
 
 
-def word_hash(config: "TextConfig") -> WordHash:
+def word_hash(config: "TextConfig", classes: int) -> WordHash:
     """The layer that hashes words, as `config` sizes it."""
-    return WordHash(
-        config.word_buckets, config.ngram_buckets, config.max_words, name="words"
-    )
+    word_buckets, ngram_buckets, _ = sizes(config, classes)
+    return WordHash(word_buckets, ngram_buckets, config.max_words, name="words")
+
+
+def sizes(config: "TextConfig", classes: int) -> tuple[int, int, int]:
+    """(word_buckets, ngram_buckets, embedding), those that `config` leaves open
+    chosen for `classes` classes.
+
+    Few classes need few dimensions to be told apart, and what the vectors save
+    goes into buckets: where tens of thousands of words and pairs share a few
+    thousand, most of what is learned about one is said of others. A bucket costs
+    a vector and a number a class.
+    """
+    embedding = config.embedding or (16 if classes <= FEW_CLASSES else 64)
+    bucket = embedding + (classes if config.naive_bayes else 0)
+    buckets = min(max(TABLE_WEIGHTS // bucket, 1024), MOST_BUCKETS)
+    word_buckets = config.word_buckets or buckets // 3 | 1
+    return word_buckets, config.ngram_buckets or (buckets - buckets // 3) | 1, embedding
 
 
 def build_classifier(config: "TextConfig", classes: int) -> keras.Model:
     """Bucket numbers, int32 [batch, words, SLOTS], to probabilities."""
     ids = keras.Input((None, SLOTS), dtype="int32", name="ids")
-    embed = WordEmbedding(
-        config.word_buckets + config.ngram_buckets, config.embedding, name="embedding"
-    )
+    word_buckets, ngram_buckets, embedding = sizes(config, classes)
+    buckets = word_buckets + ngram_buckets
+    embed = WordEmbedding(buckets, embedding, name="embedding")
     x = keras.layers.SpatialDropout1D(config.embedding_dropout)(embed(ids))
     bag = Pooling(name="bag")(x)
     if config.model == "clstm":
@@ -150,5 +172,8 @@ def build_classifier(config: "TextConfig", classes: int) -> keras.Model:
     else:
         x = keras.layers.Dense(config.units, activation="relu")(bag)
     x = keras.layers.Dropout(config.dropout)(x)
-    x = keras.layers.Dense(classes, activation="softmax", name="probabilities")(x)
+    x = keras.layers.Dense(classes, name="logits")(x)
+    if config.naive_bayes:
+        x = NaiveBayes(buckets, name="naive_bayes")([x, ids])
+    x = keras.layers.Softmax(name="probabilities")(x)
     return keras.Model(ids, x, name="classifier")

@@ -1,5 +1,6 @@
 """The text application as the shared training loop sees it."""
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from apps.core.errors import UserError
 from apps.core.task import Data, Split, Task
 from apps.text import model as models
 from apps.text.batches import WordBatches, class_weights, padded
+from apps.text.bayes import ResidualCrossentropy
 from apps.text.config import TextConfig
 from apps.text.explain import word_effects
 from apps.text.sources import find
@@ -44,6 +46,9 @@ class TextTask(Task[TextConfig]):
         "UTF-8 bytes of one text, int32 [1, n], 0 to 255; zeros are padding. "
         "Lower-casing and the splitting into words are part of the model"
     )
+
+    _left_out: np.ndarray | None = None
+    """Logits of the training texts by naive Bayes, from `build_model`."""
 
     def load(
         self,
@@ -106,28 +111,48 @@ class TextTask(Task[TextConfig]):
                 [decode(value) for value in data.splits["train"].inputs],
             )
             _say(f"{self.config.vectors}: {found} words of the training data found")
+        if self.config.naive_bayes:
+            train = data.splits["train"]
+            hashed = model.get_layer("words").many(train.inputs)
+            classifier = model.get_layer("classifier")
+            layer = classifier.get_layer("naive_bayes")
+            self._left_out = layer.adapt(hashed, train.targets)
         return model
+
+    def fixed_shape(self, model: keras.Model) -> tuple[int, ...] | None:
+        return (1, self.config.length) if self.config.length else None
 
     def trained_part(self, model: keras.Model) -> keras.Model:
         """The classifier: hashing has no weights, and batches bring it done."""
         return model.get_layer("classifier")
 
     def compile(self, model: keras.Model, optimizer: keras.Optimizer) -> None:
-        super().compile(model, optimizer)
+        if self.config.naive_bayes:
+            loss = ResidualCrossentropy(self.config.label_smoothing)
+            model.compile(optimizer=optimizer, loss=loss)
+        else:
+            super().compile(model, optimizer)
         # XLA saves a quarter of a step here and takes many seconds to compile
         # each bucket length: more than a training on short texts ever saves.
         model.jit_compile = False
 
     def training_batches(self, split: Split) -> Batches:
         config = self.config
-        hashing = models.word_hash(config)
         classes = max(split.targets) + 1
+        hashing = models.word_hash(config, classes)
         weights = class_weights(split.targets, classes) if config.balance else None
         return WordBatches(
-            hashing.many(split.inputs), split.targets, weights, classes, config
+            hashing.many(split.inputs),
+            split.targets,
+            weights,
+            classes,
+            config,
+            self._left_out,
         )
 
     def outputs(self, model: Any, split: Split) -> list[np.ndarray]:
+        if self.config.length:
+            split = dataclasses.replace(split, inputs=self._filled(split))
         if isinstance(model, keras.Model):
             return _keras_outputs(model, split.inputs)
         if getattr(model, "batch_size", None) == 1:
@@ -142,6 +167,19 @@ class TextTask(Task[TextConfig]):
             rows = np.asarray(model.predict_on_batch(batch))
             found |= dict(zip(chosen.tolist(), rows, strict=True))
         return [found[index] for index in range(len(split))]
+
+    def _filled(self, split: Split) -> list[np.ndarray]:
+        """The texts with zeros behind, as a file of a fixed length takes them."""
+        length = self.config.length
+        found = []
+        for value, source in zip(split.inputs, split.sources, strict=True):
+            if len(value) > length:
+                raise UserError(
+                    f"{source or 'the text'}: has {len(value)} bytes: this file takes "
+                    f"{length} at most (see export --length)"
+                )
+            found.append(np.pad(value, (0, length - len(value))))
+        return found
 
     def read(self, path: str) -> list[tuple[str, np.ndarray]]:
         try:

@@ -1,5 +1,7 @@
 """Text sets of TensorFlow Datasets, by name."""
 
+import contextlib
+import sys
 from pathlib import Path
 
 from apps.core.errors import UserError
@@ -27,7 +29,8 @@ def from_tfds(name: str, bad: BadRows) -> Corpus:
             builder = module.Builder()
         else:
             builder = tfds.builder(name)
-        builder.download_and_prepare()
+        with contextlib.redirect_stdout(sys.stderr):  # TFDS tells what it does
+            builder.download_and_prepare()
     except tfds.core.registered.DatasetNotFoundError as error:
         raise UserError(
             f"tfds:{name}: TensorFlow Datasets has no set of that name"

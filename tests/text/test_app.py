@@ -79,6 +79,17 @@ def test_predict_and_explain(run, tmp_path, capsys):
     assert max(effects, key=lambda word: effects[word]) in ("WALLET", "stolen")
 
 
+def test_exports_a_fixed_length(run, messages, tmp_path, capsys):
+    out = tmp_path / "out"
+    model, text = run / "model.keras", tmp_path / "text.txt"
+    answer(capsys, "export", model, "--out", out, "--length", "64")
+    row = answer(capsys, "evaluate", out / "model.tflite", "--data", messages)
+    assert row["accuracy"] == 1.0
+    text.write_text("lost " * 20)
+    line = fails(capsys, "predict", out / "model.tflite", text)
+    assert "has 99 bytes: this file takes 64 at most" in line
+
+
 def fails(capsys, *arguments):
     assert main(APP, [str(part) for part in arguments]) == 2
     captured = capsys.readouterr()

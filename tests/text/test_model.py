@@ -91,3 +91,21 @@ def test_exported_file_takes_raw_bytes_of_any_length(name, quantize, tmp_path):
         expected = model(encode(text)[None])
         tolerance = 1e-4 if quantize == "none" else 0.08
         np.testing.assert_allclose(found, expected, atol=tolerance)
+
+
+def test_a_file_of_fixed_length_scores_alike(tmp_path):
+    """For runtimes that want fixed shapes: zeros behind the text change nothing."""
+    import seqcore
+
+    model = build("lstm")
+    path = tmp_path / "m.tflite"
+    seqcore.export_tflite(model, path, shape=(1, 90), verbose=False)
+    from ai_edge_litert.interpreter import Interpreter
+
+    run = Interpreter(str(path)).get_signature_runner()
+    ((key, details),) = run.get_input_details().items()
+    assert details["shape_signature"].tolist() == [1, 90]
+    for text in TEXTS:
+        value = np.pad(encode(text), (0, 90 - len(encode(text))))
+        (found,) = run(**{key: value[None]}).values()
+        np.testing.assert_allclose(found, model(encode(text)[None]), atol=1e-5)

@@ -51,7 +51,7 @@ def step(data: str, config_name: str, rounds: int) -> None:
     part = task.trained_part(model)
     task.compile(part, make_optimizer(config, len(batches)))
     inputs, targets = batches[0]
-    front = keras.Model(part.input, part.get_layer("log_mel").output)
+    front = keras.Model(part.input, part.get_layer("log_mel")(part.input))
 
     @tf.function
     def features(samples):

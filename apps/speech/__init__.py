@@ -11,14 +11,17 @@ APP = App(
     default_config="crnn",
     task="apps.speech.task:SpeechTask",
     data_help="a folder with a folder a word, a folder with train.csv/val.csv/"
-    "test.csv (columns file,class), or tfds:speech_commands (default: --words "
+    "test.csv (columns file,class), files named WORD_SPEAKER_TAKE, or "
+    "tfds:speech_commands (default: --words "
     "spoken by the synthetic voices of espeak-ng)",
     input_help="WAV, FLAC or OGG recordings of any rate and channel count",
     examples="""  python -m apps.speech train --words "yes, no" --workdir runs/mine
   python -m apps.speech train --data recordings --workdir runs/recordings
   python -m apps.speech evaluate runs/mine/model.tflite --json
   python -m apps.speech export runs/mine/model.keras --out out --quantize float16
-  python -m apps.speech predict runs/mine/model.tflite recording.wav --top 3""",
+  python -m apps.speech predict runs/mine/model.tflite recording.wav --top 3
+  python -m apps.speech train --config stream_crnn --workdir runs/live
+  python -m apps.speech listen runs/live/model.tflite""",
     options=(
         Option(
             "--words",

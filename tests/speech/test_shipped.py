@@ -7,6 +7,8 @@ import pytest
 
 from apps.core.cli import main
 from apps.speech import APP
+from apps.speech.detector import Rule
+from seqcore import read_metadata
 
 FOLDER = Path(__file__).parents[2] / "saved_models" / "arabic_speech_commands_12"
 KEYWORDS = (
@@ -42,6 +44,29 @@ def test_predicts_the_example(name, capsys):
     assert answer["candidates"][0]["score"] > 0.5
     labels = {c["label"] for c in answer["candidates"]}
     assert labels == {*KEYWORDS, "unknown", "silence"}
+
+
+STREAM = FOLDER.with_name("arabic_speech_commands_stream")
+
+
+def test_streaming_files():
+    """At most 250 KB, with a rule that field-test has chosen."""
+    assert (STREAM / "model.tflite").stat().st_size <= 250_000
+    card = (STREAM / "README.md").read_text(encoding="utf-8")
+    assert "CC BY 4.0" in card and "Ghandoura" in card
+    for name in ("model.tflite", "model.keras"):
+        metadata = read_metadata(STREAM / name)
+        rule = Rule.from_metadata(metadata, name)
+        assert rule.chunk == 320 and set(rule.ignore) == {"unknown", "silence"}
+        assert set(metadata["labels"]) == {*KEYWORDS, "unknown", "silence"}
+
+
+def test_hears_the_example_in_a_stream(capsys):
+    capsys.readouterr()
+    arguments = ["listen", str(STREAM / "model.tflite"), "--json"]
+    assert main(APP, [*arguments, "--source", str(FOLDER / "stop.flac")]) == 0
+    (row,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert row["label"] == "stop" and 0.3 < row["seconds"] <= 1.0
 
 
 @pytest.mark.data

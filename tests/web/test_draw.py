@@ -15,7 +15,8 @@ from tests.web.conftest import SAVED
 
 DIGITS = SAVED / "handwriting_digits"
 WORDS = SAVED / "handwriting_words"
-COUNT = 50
+DIGITS_WRITTEN, WORDS_WRITTEN = 20, 30
+REAL_DIGITS, REAL_WORDS = 50, 20
 FRAMES = 50
 TOLERANCE = 1e-3
 
@@ -25,7 +26,9 @@ def synthetic_digits() -> list[Ink]:
     from apps.handwriting.writer import draw_hand, write
 
     rng = np.random.default_rng(7)
-    return [write(str(number % 10), draw_hand(rng), rng) for number in range(COUNT)]
+    return [
+        write(str(number % 10), draw_hand(rng), rng) for number in range(DIGITS_WRITTEN)
+    ]
 
 
 def real_digits(folder) -> list[Ink]:
@@ -34,7 +37,7 @@ def real_digits(folder) -> list[Ink]:
 
     records, _ = collect(str(folder), False)
     unseen = [r for r in records if int(r.writer) >= 26]
-    return [r.ink for r in unseen[:: len(unseen) // COUNT]][:COUNT]
+    return [r.ink for r in unseen[:: len(unseen) // REAL_DIGITS]][:REAL_DIGITS]
 
 
 def synthetic_words() -> list[Ink]:
@@ -43,7 +46,7 @@ def synthetic_words() -> list[Ink]:
     from apps.handwriting.writer import draw_hand, write
 
     rng = np.random.default_rng(11)
-    chosen = rng.choice([w for w in DICTIONARY if len(w) > 2], COUNT)
+    chosen = rng.choice([w for w in DICTIONARY if 2 < len(w) < 6], WORDS_WRITTEN)
     return [write(word, draw_hand(rng), rng) for word in chosen]
 
 
@@ -52,7 +55,7 @@ def real_words(archive) -> list[Ink]:
     from apps.handwriting.readers import collect
 
     records, _ = collect(str(archive), True)
-    return [r.ink for r in records[-4 * COUNT :: 4]]
+    return [r.ink for r in records[-4 * REAL_WORDS :: 4]]
 
 
 def best_in_python(model_path, inks) -> list[str]:

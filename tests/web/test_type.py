@@ -13,6 +13,7 @@ from tests.web.conftest import SAVED
 
 MODEL = SAVED / "banking77" / "model.tflite"
 COUNT = 50
+REAL = 20
 TOLERANCE = 1e-3
 
 _BEGINNINGS = (
@@ -106,5 +107,5 @@ def test_real_messages_get_the_scores_of_python(browse, model, real_data, capsys
         pytest.skip(f"no BANKING77 in {real_data}")
     corpus = find(str(folder), Format("utf-8", "", "", False))
     rows = corpus.splits["train"]
-    texts = [row.text for row in rows[:: len(rows) // COUNT]][:COUNT]
+    texts = [row.text for row in rows[:: len(rows) // REAL]][:REAL]
     check_page(browse, model, texts, capsys)

@@ -58,7 +58,7 @@ export async function drawPanel(root, models) {
     if (model.mode === 'word') {
       showBars(bars, candidates.map(({ label, score }) => ({ label, score: Math.exp(score) })));
       const letters = [...best].map((c, i) => element('span', { class: `ink${i % 6}` }, c));
-      verdict.replaceChildren(...letters);
+      verdict.replaceChildren(element('span', {}, ...letters));
       verdict.classList.remove('glyph');
       pad.colour(characters);
     } else {

@@ -7,7 +7,7 @@ import { Spectrogram } from './spectrogram.js';
 
 const PIECE = 1600; // Samples of a recording that are pushed at a time: 0.1 s
 const MOST_HEARD = 40;
-const NAMES = { stream: 'Live', clip: 'Clip by clip' };
+const NAMES = { stream: 'Live', clip: 'Clips' };
 
 export async function speakPanel(root, models) {
   const at = (id) => root.querySelector(`#${id}`);

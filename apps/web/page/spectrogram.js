@@ -89,7 +89,7 @@ export class Spectrogram {
       context.fillStyle = colour('--rule');
       context.fillRect(x, height - FOOT, 1, 5);
       context.fillStyle = colour('--soft');
-      if (x < width - 24) context.fillText(`${second} s`, x + 4, height - FOOT / 2);
+      if (x < width - 30) context.fillText(`${second} s`, x + 4, height - FOOT / 2);
     }
   }
 
@@ -132,6 +132,7 @@ export class Spectrogram {
     this.words = this.words.filter(({ seconds }) => seconds >= first);
     context.font = `600 14px ${style.fontFamily}`;
     context.textBaseline = 'middle';
+    let taken = 0; // Where the last word ends: a second one does not cover it.
     for (const { label, seconds } of this.words) {
       const x = ((seconds - first) / SECONDS) * width;
       const text = readable(label);
@@ -139,6 +140,8 @@ export class Spectrogram {
       const left = Math.max(2, Math.min(x - wide, width - wide - 2));
       context.fillStyle = colour('--accent');
       context.fillRect(x - 1, HEAD - 6, 2, height - HEAD - FOOT + 6);
+      if (left < taken) continue;
+      taken = left + wide + 2;
       context.beginPath();
       context.roundRect(left, 6, wide, 25, 8);
       context.fill();

@@ -80,10 +80,16 @@ class Transcriber extends Recogniser {
     const spans = align(scores, [...text].map((c) => index.get(c)), this.labels.length);
     const stride = this.settings.stride ?? 1;
     const steps = stepsOfPoints(ink, this.settings.resample ?? 0);
-    // A character reaches half way to its neighbours.
-    const ends = spans.map(({ last }, i) =>
-      i + 1 < spans.length ? ((last + spans[i + 1].first) / 2 + 0.5) * stride : Infinity,
-    );
+    const lifts = penLifts(ink, steps);
+    // A character reaches half way to the next, or to where the pen was lifted there.
+    const ends = spans.map(({ last }, i) => {
+      if (i + 1 === spans.length) return Infinity;
+      const [from, to] = [last * stride, (spans[i + 1].first + 1) * stride];
+      const middle = (from + to) / 2;
+      const between = lifts.filter((lift) => lift > from && lift < to);
+      between.sort((a, b) => Math.abs(a - middle) - Math.abs(b - middle));
+      return between[0] ?? middle;
+    });
     let at = 0;
     return strokes.map((stroke) =>
       Int32Array.from(stroke, () => {
@@ -92,4 +98,13 @@ class Transcriber extends Recogniser {
       }),
     );
   }
+}
+
+/** Steps, not rounded, in the middle of each move of the lifted pen. */
+function penLifts(ink, steps) {
+  const found = [];
+  for (let i = 1; i < steps.length; i++) {
+    if (ink[4 * i - 1] > 0.5) found.push((steps[i - 1] + steps[i]) / 2);
+  }
+  return found;
 }

@@ -57,6 +57,6 @@ async function fill(page, { recording, text }) {
   await page.waitForTimeout(1500);
   await page.click('#tab-type');
   await page.waitForSelector('#type-bars li');
-  await page.fill('#text', text);
+  await page.locator('#text').pressSequentially(text, { delay: 25 });
   await page.waitForSelector('#type-words mark');
 }

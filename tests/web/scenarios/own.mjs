@@ -1,21 +1,15 @@
-/** Gives the panels files of the reader's own; what they answer. */
-export default async function own({ newPage, open, drops, base }) {
+/** Gives the panel for ink files of the reader's own; what it answers. */
+export default async function own({ newPage, open, drops }) {
   const page = await newPage();
   const answers = [];
-  for (const { panel, path } of drops) {
-    // A file that crashes the engine must not spoil the next answer.
-    await page.goto('about:blank');
-    await open(page, panel);
-    const card = page.locator(`#${panel}-card`);
-    const before = await card.locator('h2').textContent();
+  await open(page, 'draw');
+  const card = page.locator('#draw-card');
+  for (const path of drops) {
+    const before = await card.textContent();
     await card.locator('input[type=file]').setInputFiles(path);
     await page.waitForFunction(
-      ([panel, before]) => {
-        const card = document.getElementById(`${panel}-card`);
-        const problem = card.querySelector('.problem');
-        return !problem.hidden || card.querySelector('h2').textContent !== before;
-      },
-      [panel, before],
+      (before) => document.getElementById('draw-card').textContent !== before,
+      before,
     );
     answers.push({
       problem: await card.locator('.problem').textContent(),

@@ -258,3 +258,11 @@ def test_the_shipped_digits_recogniser_reads_its_example(capsys):
     best = found["candidates"][0]
     assert best["label"] == "8"
     assert best["score"] > 0.9
+
+
+def test_the_shipped_transcriber_reads_its_example(capsys):
+    folder = Path(__file__).parents[2] / "saved_models" / "handwriting_words"
+    (found,) = answer(capsys, "predict", folder / "model.tflite", folder / "word.json")
+    assert found["candidates"][0]["label"] == "letters"
+    scores = [c["score"] for c in found["candidates"]]
+    assert scores == sorted(scores, reverse=True) and scores[0] < 0

@@ -13,9 +13,9 @@ def look(task: Any, model: keras.Model, value: np.ndarray, labels: Any) -> View:
     """The classifier behind the hashing, whose every step is a word or a mark."""
     slots = model.get_layer("words").many([value])[0]
     text = bytes(value.astype("uint8")).decode("utf-8", "replace")
-    words = re.findall(r"[^\W_]+|[^\w\s]|_", text)
-    known = len(words) == len(slots)
-    # A text of one clause has a boundary before each word, and no other.
+    # As `hash_words` cuts, which counts the end of the text as a word.
+    words = [*re.findall(r"(?:[^\W_]|')+|[^\w\s']|_", text), "(end)"]
+    known = len(words) == len(slots)  # not in a few scripts, nor past the most words
     ends = [bool(re.fullmatch(r"[.,;:!?]", word)) for word in words] if known else []
     return View(
         model.get_layer("classifier"),

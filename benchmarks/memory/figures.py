@@ -145,13 +145,16 @@ def _exploding(found: Results, folder: Path) -> Path:
             losses = np.array(row["losses"])
             width = max(1, min(20, len(losses) // 5))
             smooth = np.convolve(losses, np.ones(width) / width, "valid")
+            updates = np.arange(1, len(smooth) + 1)
             right.plot(
+                updates,
                 smooth,
                 color="C0" if clipped else "C3",
                 label=None if number else ("clipped" if clipped else "not clipped"),
             )
             if not row["finite"]:
-                right.plot(len(smooth) - 1, smooth[-1], "x", color="C3")
+                # The last finite loss; the next one is not a number.
+                right.plot(updates[-1], smooth[-1], "x", color="C3")
     right.axhline(BASELINE, color="0.5", linewidth=0.8)
     right.set(xscale="log", yscale="log", xlabel="update", ylabel="training loss")
     right.legend(fontsize=8)

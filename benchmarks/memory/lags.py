@@ -176,7 +176,7 @@ def copy_chain(variant: str, quick: bool) -> list[dict[str, Any]]:
     return climb(one_copy, variant, lags, *((1, 150) if quick else (3, 2000)))
 
 
-EXPLODING = {"lag": 50, "radius": 1.05, "rate": 0.01}
+EXPLODING = {"lag": 20, "radius": 1.2, "rate": 0.03}
 
 
 def explode(clipped: bool, seed: int, quick: bool) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def explode(clipped: bool, seed: int, quick: bool) -> dict[str, Any]:
         model,
         squared,
         _forever(adding, seed, int(lag)),
-        100 if quick else 1000,
+        100 if quick else 2000,
         rate=EXPLODING["rate"],
         clip=1.0 if clipped else None,
         optimizer=keras.optimizers.SGD,

@@ -81,7 +81,9 @@ def _powers(ratios: list[float]) -> str:
     if not ratios:
         return "diverged"
     low, high = min(ratios), max(ratios)
-    return f"{low:.0e}" if len(ratios) == 1 else f"{low:.0e} to {high:.0e}"
+    if low == high:
+        return f"{low:.0e}" if low else "0"
+    return f"{low:.0e} to {high:.0e}"
 
 
 def _exploding(found: Results) -> str:

@@ -61,9 +61,8 @@ def state_gradients(layer, x, loss_of_outputs, mask=None):
                 new_h, new_c = tf.where(keep, new_h, h), tf.where(keep, new_c, c)
             h, c = new_h, new_c
             outputs.append(h)
+        # Keras leaves the outputs of a backward layer in the order of its steps.
         out = tf.stack(outputs, axis=1) if layer.return_sequences else h
-        if layer.return_sequences and layer.go_backwards:
-            pass  # Keras leaves the outputs in the order of the steps.
         loss = loss_of_outputs(out)
     found = []
     for states in (hs, cs) if lstm else (hs,):

@@ -131,6 +131,6 @@ def test_the_instruments_are_imported_on_first_use():
     code = (
         "import sys, seqcore; assert 'seqcore.inspect' not in sys.modules;"
         "seqcore.inspect; assert 'seqcore.inspect.gates' not in sys.modules;"
-        "seqcore.inspect.gate_activations; assert 'seqcore.inspect.figures' not in sys.modules"
+        "seqcore.inspect.Gates; assert 'seqcore.inspect.figures' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -30,7 +30,7 @@ async function newPage(options = {}) {
 /** Opens a panel and waits until its model has been loaded. */
 async function open(page, panel) {
   await page.goto(`${job.base}#${panel}`);
-  await page.waitForSelector(`#${panel}-card h2:not(:empty)`);
+  await page.waitForSelector(`#${panel}-card[aria-busy="false"] h2:not(:empty)`);
 }
 
 try {

@@ -82,7 +82,7 @@ def check_page(browse, inks, model_path, mode, capsys) -> None:
             f"writing, {result['framesMoving']:.0f} while the mouse only moves"
         )
     # A machine that is busy with other things says nothing about the page.
-    if os.getloadavg()[0] < 2 * (os.cpu_count() or 1):
+    if os.getloadavg()[0] < 1.5 * (os.cpu_count() or 1):
         assert result["framesWriting"] > min(FRAMES, 0.8 * result["framesMoving"])
 
 

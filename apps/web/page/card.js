@@ -23,6 +23,7 @@ export class Card {
    * @param {(model: object) => void} onModel Called with each model that was loaded.
    */
   constructor(root, app, onModel) {
+    this.root = root;
     this.app = app;
     this.onModel = onModel;
     this.model = null;
@@ -86,6 +87,7 @@ export class Card {
 
   async #load(source, name, title) {
     const turn = ++this.#wanted;
+    this.root.setAttribute('aria-busy', 'true');
     showProblem(this.problem, null);
     try {
       const model = await load(source, { name });
@@ -110,6 +112,8 @@ export class Card {
     } catch (error) {
       if (turn === this.#wanted) showProblem(this.problem, error);
       return false;
+    } finally {
+      if (turn === this.#wanted) this.root.setAttribute('aria-busy', 'false');
     }
   }
 

@@ -122,7 +122,8 @@ export class Pad {
       ArrowUp: [0, -1],
       ArrowDown: [0, 1],
     };
-    const undo = event.key === 'Backspace' || (event.key === 'z' && (event.ctrlKey || event.metaKey));
+    const command = event.ctrlKey || event.metaKey;
+    const undo = event.key === 'Backspace' || (event.key === 'z' && command);
     if (event.key === 'Escape') this.clear();
     else if (undo) this.undo();
     else if (event.key === ' ') this.#togglePen();
@@ -243,7 +244,8 @@ function paintStroke(context, stroke, pick) {
     const colour = pick(from);
     const width = widthOf(stroke[from]);
     let to = from;
-    while (to + 1 < stroke.length && pick(to + 1) === colour && widthOf(stroke[to + 1]) === width) to++;
+    const same = (i) => pick(i) === colour && widthOf(stroke[i]) === width;
+    while (to + 1 < stroke.length && same(to + 1)) to++;
     context.strokeStyle = colour;
     context.lineWidth = width;
     context.beginPath();

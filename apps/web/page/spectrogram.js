@@ -124,9 +124,13 @@ export class Spectrogram {
     // The newest column stands at the right as soon as there are enough of them.
     const [top, tall] = [HEAD, height - HEAD - FOOT];
     const old = shown - split;
-    const { picture } = this;
-    if (old > 0) context.drawImage(picture, split, 0, old, BANDS, 0, top, old * scale, tall);
-    if (split) context.drawImage(picture, 0, 0, split, BANDS, old * scale, top, split * scale, tall);
+    const draw = (from, count, to) =>
+      count > 0 &&
+      context.drawImage(
+        this.picture, from, 0, count, BANDS, to * scale, top, count * scale, tall,
+      );
+    draw(split, old, 0);
+    draw(0, split, old);
     const first = ((this.columns - shown) * HOP) / SAMPLE_RATE;
     if (this.columns) this.#scale(context, first, colour);
     this.words = this.words.filter(({ seconds }) => seconds >= first);

@@ -7,7 +7,9 @@ const MOST_WORDS = 200;
 const LONGEST = 1_000_000;
 // What Python's str calls white space; JavaScript's \s has U+FEFF too, and lacks
 // the separators of ASCII.
-const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
+const SPACE =
+  '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a' +
+  '\\u2028\\u2029\\u202f\\u205f\\u3000';
 const WORD = new RegExp(`[^${SPACE}]+`, 'gu');
 
 /** The recogniser for a file of `apps.text`. */

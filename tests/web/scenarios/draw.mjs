@@ -33,14 +33,10 @@ export default async function draw({ newPage, open, inks, mode }) {
 const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
 
 async function chooseMode(page, mode) {
-  const before = await page.textContent('#draw-card h2');
   const button = page.locator(`#draw-modes button[data-mode="${mode}"]`);
   if ((await button.getAttribute('aria-checked')) === 'true') return;
   await button.click();
-  await page.waitForFunction(
-    (title) => document.querySelector('#draw-card h2').textContent !== title,
-    before,
-  );
+  await page.waitForSelector('#draw-card[aria-busy="false"]');
 }
 
 /** The ink as large as the pad, its proportions kept. */

@@ -30,7 +30,9 @@ export default async function keys({ newPage, open }) {
   await page.focus('#tab-draw');
   await press('ArrowRight', 2);
   await page.waitForSelector('#type:not([hidden])');
-  const shown = await page.$$eval('[role=tabpanel]:not([hidden])', (all) => all.map((p) => p.id));
+  const shown = await page.$$eval('[role=tabpanel]:not([hidden])', (panels) =>
+    panels.map(({ id }) => id),
+  );
   const focused = await page.evaluate(() => document.activeElement.id);
   return { drawn, status, afterUndo, variant, shown, focused };
 }

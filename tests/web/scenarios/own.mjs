@@ -5,12 +5,8 @@ export default async function own({ newPage, open, drops }) {
   await open(page, 'draw');
   const card = page.locator('#draw-card');
   for (const path of drops) {
-    const before = await card.textContent();
     await card.locator('input[type=file]').setInputFiles(path);
-    await page.waitForFunction(
-      (before) => document.getElementById('draw-card').textContent !== before,
-      before,
-    );
+    await page.waitForSelector('#draw-card[aria-busy="false"]');
     answers.push({
       problem: await card.locator('.problem').textContent(),
       title: await card.locator('h2').textContent(),

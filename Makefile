@@ -6,11 +6,12 @@ RUN = $(VENV)/bin/python
 INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check -c requirements.lock
 WORKERS ?= 2
 
-.PHONY: help setup demo test lint benchmarks lock clean
+.PHONY: help setup demo test lint web web-packages benchmarks lock clean
 
 help:
 	@echo "make demo        train, evaluate, export and run the speech recogniser"
 	@echo "make test        linters, types and every test"
+	@echo "make web         build the page that draws, listens and reads, and serve it"
 	@echo "make benchmarks  the speed tables of docs/ (quiet machine, minutes each)"
 	@echo "make lock        write requirements.lock anew from what pip resolves"
 	@echo "make clean       remove .venv and the demo's run"
@@ -46,7 +47,19 @@ lint: $(VENV)/.test
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
-test: lint
+# The page's packages, at the versions of its lock; the page's tests are skipped,
+# with the reason, where npm is missing or nothing answers it.
+apps/web/node_modules/.ready: apps/web/package-lock.json
+	@if command -v npm > /dev/null; then \
+	  echo "installing the page's packages into apps/web/node_modules"; \
+	  npm ci --prefix apps/web --silent && touch $@ \
+	    || echo "npm ci failed: the page cannot be built or tested"; \
+	else echo "no npm: the page cannot be built or tested"; fi
+
+web: setup apps/web/node_modules/.ready
+	$(RUN) -m apps.web serve
+
+test: lint apps/web/node_modules/.ready
 	$(RUN) -m pytest -n $(WORKERS) --dist worksteal
 
 benchmarks: $(VENV)/.bench
@@ -60,4 +73,4 @@ lock: $(VENV)/.bench
 	mv requirements.lock.new requirements.lock
 
 clean:
-	rm -rf $(VENV) runs/demo
+	rm -rf $(VENV) runs/demo apps/web/node_modules dist

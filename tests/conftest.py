@@ -19,6 +19,17 @@ def _data_folder() -> Path | None:
     return Path(value) if value and Path(value).is_dir() else None
 
 
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Prints what tests measured (`record_property("measured", text)`): those that run
+    in a worker process cannot."""
+    reports = [r for group in terminalreporter.stats.values() for r in group]
+    for report in reports:
+        if getattr(report, "when", "") == "call":
+            for name, text in report.user_properties:
+                if name == "measured":
+                    terminalreporter.write_line(f"measured: {text}")
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder with real recordings, strokes and text; skips without one."""

@@ -69,34 +69,36 @@ def strokes(ink: Ink) -> list:
     return [stroke.tolist() for stroke in ink.strokes]
 
 
-def check_page(browse, inks, model_path, mode, capsys) -> None:
+def check_page(browse, inks, model_path, mode, record_property) -> None:
     found = browse("draw", inks=[strokes(ink) for ink in inks], mode=mode)
     assert not found["problems"]
     result = found["result"]
     read = [answer[0]["label"] for answer in result["answers"]]
     assert read == best_in_python(model_path, inks)
-    with capsys.disabled():
-        print(
-            f"\n{model_path.parent.name}: {result['milliseconds']:.1f} ms a run in the "
-            f"page (median), {result['framesWriting']:.0f} frames a second while "
-            f"writing, {result['framesMoving']:.0f} while the mouse only moves"
-        )
+    record_property(
+        "measured",
+        f"{model_path.parent.name}: {result['milliseconds']:.1f} ms a run in the page, "
+        f"{result['framesWriting']:.0f} frames a second while writing, "
+        f"{result['framesMoving']:.0f} while the mouse only moves",
+    )
     # A machine that is busy with other things says nothing about the page.
     if os.getloadavg()[0] < 1.5 * (os.cpu_count() or 1):
         assert result["framesWriting"] > min(FRAMES, 0.8 * result["framesMoving"])
 
 
-def test_symbols_are_read_as_in_python(browse, capsys):
-    check_page(browse, synthetic_digits(), DIGITS / "model.tflite", "symbol", capsys)
+def test_symbols_are_read_as_in_python(browse, record_property):
+    check_page(
+        browse, synthetic_digits(), DIGITS / "model.tflite", "symbol", record_property
+    )
 
 
 @pytest.mark.data
-def test_real_digits_are_read_as_in_python(browse, real_data, capsys):
+def test_real_digits_are_read_as_in_python(browse, real_data, record_property):
     folder = real_data / "ink" / "pendigits"
     if not folder.exists():
         pytest.skip(f"no pendigits in {real_data}")
     inks = real_digits(folder)
-    check_page(browse, inks, DIGITS / "model.tflite", "symbol", capsys)
+    check_page(browse, inks, DIGITS / "model.tflite", "symbol", record_property)
 
 
 @pytest.fixture
@@ -106,16 +108,18 @@ def words_model():
     return WORDS / "model.tflite"
 
 
-def test_words_are_read_as_in_python(browse, words_model, capsys):
-    check_page(browse, synthetic_words(), words_model, "word", capsys)
+def test_words_are_read_as_in_python(browse, words_model, record_property):
+    check_page(browse, synthetic_words(), words_model, "word", record_property)
 
 
 @pytest.mark.data
-def test_real_words_are_read_as_in_python(browse, words_model, real_data, capsys):
+def test_real_words_are_read_as_in_python(
+    browse, words_model, real_data, record_property
+):
     archive = real_data / "ink" / "gw_online" / "pages_1_to_15.zip"
     if not archive.exists():
         pytest.skip(f"no GW-online in {real_data}")
-    check_page(browse, real_words(archive), words_model, "word", capsys)
+    check_page(browse, real_words(archive), words_model, "word", record_property)
 
 
 def test_module_gives_the_scores_of_python(browse):

@@ -25,10 +25,10 @@ def bare(path) -> bytes:
         return content[: archive.infolist()[0].header_offset]
 
 
-def test_first_visit_is_small_and_the_second_needs_no_network(browse, capsys):
+def test_first_visit_is_small_and_the_second_needs_no_network(browse, record_property):
     result = browse("visits")["result"]
-    with capsys.disabled():
-        print(f"\nfirst visit, all panels: {result['firstVisit'] / 1e6:.1f} MB")
+    size = result["firstVisit"] / 1e6
+    record_property("measured", f"first visit, all panels: {size:.1f} MB")
     assert 0 < result["firstVisit"] < MOST_BYTES, result["sizes"]
     assert result["offline"] in ("lost_or_stolen_card", "compromised_card")
     assert result["asked"] == []

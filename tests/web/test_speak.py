@@ -61,7 +61,7 @@ def heard_by_python(path, capsys) -> list[dict]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def check_page(browse, clips, path, capsys) -> None:
+def check_page(browse, clips, path, capsys, record_property) -> None:
     seconds = recording(clips, path)
     expected = heard_by_python(path, capsys)
     assert len(expected) >= len(clips) / 2, expected
@@ -95,24 +95,34 @@ def check_page(browse, clips, path, capsys) -> None:
     ]
     assert max(late) - min(late) < JITTER_SECONDS
     assert max(map(abs, late)) < LEAD_SECONDS
-    with capsys.disabled():
-        print(
-            f"\n{STREAM.parent.name}: {result['milliseconds']:.2f} ms a chunk of 20 ms "
-            f"in the page (median); heard {' '.join(wanted)}"
-        )
+    record_property(
+        "measured",
+        f"{STREAM.parent.name}: {result['milliseconds']:.2f} ms a chunk of 20 ms in "
+        f"the page; heard {' '.join(wanted)}",
+    )
 
 
-def test_microphone_hears_what_python_hears(browse, tmp_path, capsys):
+def test_microphone_hears_what_python_hears(browse, tmp_path, capsys, record_property):
     stop = read_audio(CLIPS / "stop.flac")
-    check_page(browse, [stop, 0.5 * stop, stop], tmp_path / "stops.wav", capsys)
+    check_page(
+        browse,
+        [stop, 0.5 * stop, stop],
+        tmp_path / "stops.wav",
+        capsys,
+        record_property,
+    )
 
 
 @pytest.mark.data
-def test_real_words_are_heard_as_in_python(browse, real_data, tmp_path, capsys):
+def test_real_words_are_heard_as_in_python(
+    browse, real_data, tmp_path, capsys, record_property
+):
     folder = real_data / "speech" / "arabic_speech_commands"
     if not folder.exists():
         pytest.skip(f"no Arabic Speech Commands in {real_data}")
-    check_page(browse, real_clips(folder), tmp_path / "words.wav", capsys)
+    check_page(
+        browse, real_clips(folder), tmp_path / "words.wav", capsys, record_property
+    )
 
 
 def test_module_reads_clips_as_python_does(browse):

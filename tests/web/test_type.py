@@ -60,7 +60,7 @@ def scores(model, texts) -> list[np.ndarray]:
     return [model.runner.predict_on_batch(encode(t)[None])[0] for t in texts]
 
 
-def check_page(browse, model, texts, capsys) -> None:
+def check_page(browse, model, texts, record_property) -> None:
     found = browse("type", texts=texts, explained=texts[:3])
     assert not found["problems"]
     result = found["result"]
@@ -85,20 +85,21 @@ def check_page(browse, model, texts, capsys) -> None:
             assert text[part["start"] :].startswith(part["word"])
     strongest = max(result["explanations"][0], key=lambda part: abs(part["effect"]))
     assert strongest["word"] in result["marked"]
-    with capsys.disabled():
-        print(
-            f"\nbanking77: {result['milliseconds']:.1f} ms a run in the page (median)"
-        )
+    record_property(
+        "measured", f"banking77: {result['milliseconds']:.1f} ms a run in the page"
+    )
 
 
-def test_texts_get_the_scores_of_python(browse, model, capsys):
+def test_texts_get_the_scores_of_python(browse, model, record_property):
     texts = sentences()
     assert len(texts) >= COUNT
-    check_page(browse, model, texts, capsys)
+    check_page(browse, model, texts, record_property)
 
 
 @pytest.mark.data
-def test_real_messages_get_the_scores_of_python(browse, model, real_data, capsys):
+def test_real_messages_get_the_scores_of_python(
+    browse, model, real_data, record_property
+):
     from apps.text.sources import find
     from apps.text.table import Format
 
@@ -108,4 +109,4 @@ def test_real_messages_get_the_scores_of_python(browse, model, real_data, capsys
     corpus = find(str(folder), Format("utf-8", "", "", False))
     rows = corpus.splits["train"]
     texts = [row.text for row in rows[:: len(rows) // REAL]][:REAL]
-    check_page(browse, model, texts, capsys)
+    check_page(browse, model, texts, record_property)

@@ -6,12 +6,13 @@ RUN = $(VENV)/bin/python
 INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check -c requirements.lock
 WORKERS ?= 2
 
-.PHONY: help setup demo test lint web web-packages benchmarks lock clean
+.PHONY: help setup demo test lint web web-dist benchmarks lock clean
 
 help:
 	@echo "make demo        train, evaluate, export and run the speech recogniser"
 	@echo "make test        linters, types and every test"
 	@echo "make web         build the page that draws, listens and reads, and serve it"
+	@echo "make web-dist    its folder alone, dist/web, for any static host"
 	@echo "make benchmarks  the speed tables of docs/ (quiet machine, minutes each)"
 	@echo "make lock        write requirements.lock anew from what pip resolves"
 	@echo "make clean       remove .venv and the demo's run"
@@ -58,6 +59,9 @@ apps/web/node_modules/.ready: apps/web/package-lock.json
 
 web: setup apps/web/node_modules/.ready
 	$(RUN) -m apps.web serve
+
+web-dist: setup apps/web/node_modules/.ready
+	$(RUN) -m apps.web build
 
 test: lint apps/web/node_modules/.ready
 	$(RUN) -m pytest -n $(WORKERS) --dist worksteal

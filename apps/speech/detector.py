@@ -9,6 +9,8 @@ Every chunk of `chunk` samples gives one score (probability) a label. The rule:
    score (the first of equals) is detected if that score is at least `threshold`
    and no detection lies in the last r = round(refractory_ms / chunk_ms) chunks:
    after one at chunk i, the next is at chunk i + r at the earliest.
+3. A label that was detected is detected again only after its smoothed score has
+   been below half the threshold: a word that lingers is reported once.
 
 The time of a detection is that of the end of its chunk. Exported files carry
 the rule's numbers in their metadata, under the key `detector`.
@@ -28,6 +30,8 @@ from apps.speech.clips import SILENCE, UNKNOWN
 from apps.speech.config import STREAM_CHUNK
 
 METADATA_KEY = "detector"
+_REARM = 0.5
+"""Share of the threshold below which a label must fall to be detected again."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,18 +111,23 @@ class Detector:
         self._last: deque[np.ndarray] = deque(maxlen=self._count)
         self._chunk = 0
         self._next = 0
+        self._armed = self._wanted.copy()
 
     def step(self, scores: np.ndarray) -> Detection | None:
         """Takes the scores of the next chunk, [labels]."""
         self._last.append(np.where(self._wanted, scores, 0.0))
         self._chunk += 1
-        if self._chunk <= self._next:
-            return None
         smoothed = np.sum(self._last, axis=0, dtype="float64") / self._count
+        self._armed |= smoothed < _REARM * self.rule.threshold
         best = int(np.argmax(smoothed))
-        if smoothed[best] < self.rule.threshold:
+        if (
+            self._chunk <= self._next
+            or not self._armed[best]
+            or smoothed[best] < self.rule.threshold
+        ):
             return None
         self._next = self._chunk - 1 + self._refractory
+        self._armed[best] = False
         seconds = self._chunk * self.rule.chunk / SAMPLE_RATE
         return Detection(seconds, self.labels[best], float(smoothed[best]))
 
@@ -134,13 +143,19 @@ def detect(rule: Rule, labels: Sequence[str], scores: np.ndarray) -> list[Detect
     smoothed /= count
     best = np.argmax(smoothed, axis=1)
     highest = smoothed[np.arange(len(best)), best]
+    # How often each label has been low: more often than at its last detection
+    # means that it was low in between.
+    lows = np.cumsum(smoothed < _REARM * rule.threshold, axis=0, dtype="int32")
+    lows_at_last: dict[int, int] = {}
     found: list[Detection] = []
     free = 0
     for chunk in np.flatnonzero(highest >= rule.threshold):
-        if chunk >= free:
+        label = int(best[chunk])
+        low = int(lows[chunk, label])
+        if chunk >= free and low > lows_at_last.get(label, -1):
             seconds = (int(chunk) + 1) * rule.chunk / SAMPLE_RATE
-            score = float(highest[chunk])
-            found.append(Detection(seconds, labels[int(best[chunk])], score))
+            found.append(Detection(seconds, labels[label], float(highest[chunk])))
+            lows_at_last[label] = low
             free = int(chunk) + rule.chunks(rule.refractory_ms)
     return found
 

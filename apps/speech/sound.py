@@ -123,7 +123,7 @@ def microphone_pieces() -> Generator[np.ndarray, None, None]:
         UserError: no sounddevice package, no PortAudio library, or no microphone.
     """
     try:
-        import sounddevice  # type: ignore[import-untyped,unused-ignore]
+        import sounddevice
     except ImportError as error:
         raise UserError(
             "--source microphone needs the package sounddevice: pip install "

@@ -33,10 +33,25 @@ def test_smoothing_threshold_and_time():
     ]
 
 
-def test_a_word_that_lasts_is_reported_once_a_refractory_time():
+def test_a_word_is_reported_again_only_after_its_score_has_fallen():
+    # Smoothed: 0.5 at once (exactly 0.5 is enough), then 1: one word that lasts.
     found = run(RULE, [[0, 1, 0, 0]] * 8)
-    # At 0.02 s the smoothed score is exactly 0.5, and that is enough.
-    assert [round(d.seconds, 2) for d in found] == [0.02, 0.08, 0.14]
+    assert [round(d.seconds, 2) for d in found] == [0.02]
+    # Down to 0.3 is not below half the threshold; down to 0.2 is.
+    lingers = [[0, 1, 0, 0]] * 3 + [[0, 0.3, 0, 0]] * 2 + [[0, 1, 0, 0]] * 2
+    assert [round(d.seconds, 2) for d in run(RULE, lingers)] == [0.02]
+    falls = [[0, 1, 0, 0]] * 3 + [[0, 0.2, 0, 0]] * 2 + [[0, 1, 0, 0]] * 2
+    assert [round(d.seconds, 2) for d in run(RULE, falls)] == [0.02, 0.12]
+
+
+def test_nothing_is_reported_in_the_refractory_time():
+    # "no" is the best from 0.06 s on, but "yes" was heard at 0.02 s.
+    rule = dataclasses.replace(RULE, refractory_ms=80)
+    found = run(rule, [[1, 0, 0, 0]] * 2 + [[0, 1, 0, 0]] * 4)
+    assert [(d.label, round(d.seconds, 2)) for d in found] == [
+        ("yes", 0.02),
+        ("no", 0.1),
+    ]
 
 
 def test_ignored_labels_are_never_reported_and_hide_nothing():

@@ -6,6 +6,8 @@
 import { SAMPLE_RATE } from './audio.js';
 import { SeqcoreError } from './errors.js';
 
+/** Share of the threshold below which a label must fall to be detected again. */
+const REARM = 0.5;
 const NUMBERS = ['chunk', 'smoothing_ms', 'threshold', 'refractory_ms'];
 
 /** The rule in a file's metadata; a SeqcoreError where it is missing or damaged. */
@@ -26,6 +28,7 @@ export class Detector {
   #last = [];
   #chunk = 0;
   #next = 0;
+  #armed;
 
   constructor(rule, labels) {
     this.rule = rule;
@@ -33,6 +36,7 @@ export class Detector {
     const chunks = (milliseconds) =>
       roundHalfEven((milliseconds * SAMPLE_RATE) / 1000 / rule.chunk);
     this.#wanted = labels.map((label) => !rule.ignore.includes(label));
+    this.#armed = [...this.#wanted];
     this.#count = Math.max(1, chunks(rule.smoothing_ms));
     this.#refractory = chunks(rule.refractory_ms);
   }
@@ -44,17 +48,19 @@ export class Detector {
   step(scores) {
     this.#last = [...this.#last, scores].slice(-this.#count);
     this.#chunk++;
-    if (this.#chunk <= this.#next) return null;
     let best = -1;
     let score = -1;
     this.labels.forEach((_, i) => {
       const smoothed = this.#wanted[i]
         ? this.#last.reduce((sum, row) => sum + row[i], 0) / this.#count
         : 0;
+      if (smoothed < REARM * this.rule.threshold) this.#armed[i] = true;
       if (smoothed > score) [best, score] = [i, smoothed];
     });
-    if (score < this.rule.threshold) return null;
+    const free = this.#chunk > this.#next && this.#armed[best];
+    if (!free || score < this.rule.threshold) return null;
     this.#next = this.#chunk - 1 + this.#refractory;
+    this.#armed[best] = false;
     const seconds = (this.#chunk * this.rule.chunk) / SAMPLE_RATE;
     return { label: this.labels[best], score, seconds };
   }

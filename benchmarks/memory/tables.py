@@ -165,7 +165,13 @@ def _images(found: Results) -> str:
                 f"{100 * seen[0]:.0f}",
             ]
         )
-    head = ["", "parameters", "accuracy, %", "of far pixels", "image seen, %"]
+    head = [
+        "",
+        "parameters",
+        "accuracy, %",
+        "of far pixels",
+        "image seen at one place, %",
+    ]
     return _table(head, lines)
 
 

@@ -126,7 +126,7 @@ def test_colours_of_noise(exponent, slope):
 @pytest.mark.parametrize(
     ("settings", "part"),
     [
-        ({"model": "cnn"}, "must be one of crnn, lstm, rnn, dense"),
+        ({"model": "cnn"}, "model=cnn: must be one of crnn, attention, "),
         ({"unknown_share": 1.5}, r"must be in \[0, 1\]"),
         ({"speed": 0.9}, r"must be in \[0, 0.5\]"),
         ({"units": 0}, "must be at least 1"),
@@ -140,6 +140,6 @@ def test_settings_out_of_range(settings, part):
 
 
 def test_presets_are_valid():
-    assert set(CONFIGS) == {"crnn", "lstm", "rnn", "dense"}
+    assert {"crnn", "attention", "stream_crnn", "dense", "adapt"} <= set(CONFIGS)
     for config in CONFIGS.values():
         config.validated()

@@ -19,6 +19,11 @@ def _data_folder() -> Path | None:
     return Path(value) if value and Path(value).is_dir() else None
 
 
+def pytest_collection_modifyitems(items) -> None:
+    """The long tests first, or one worker is still busy when the others are done."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def pytest_terminal_summary(terminalreporter) -> None:
     """Prints what tests measured (`record_property("measured", text)`): those that run
     in a worker process cannot."""

@@ -16,6 +16,7 @@ TESTS = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="starts the other backends"
 )

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import keras
+import pytest
 
 ROOT = Path(__file__).parents[2]
 FILES = [
@@ -20,6 +21,7 @@ FILES = [
 AT_LEAST = {"lstm_test.py": 6, "simple_rnn_test.py": 5, "bidirectional_test.py": 7}
 
 
+@pytest.mark.long
 def test_keras_tests_pass_on_our_layers():
     folder = Path(keras.__file__).parent / "src" / "layers" / "rnn"
     run = subprocess.run(

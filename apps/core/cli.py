@@ -171,6 +171,7 @@ def _quiet() -> Iterator[None]:
 
     TensorFlow writes about oneDNN and CUDA before its log level is read; a user
     who made a typing mistake should see one line. What Python raises still shows.
+    `seqcore.export.stderr.quiet` cannot serve here: importing it starts TensorFlow.
     """
     sys.stderr.flush()
     saved = os.dup(2)

@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from apps.core.errors import UserError
@@ -55,24 +55,40 @@ class TrainingConfig:
         Raises:
             UserError: a value is out of range; the message names it.
         """
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name}={getattr(self, name)}: must be at least 1")
+        self._at_least_1("epochs", "batch_size")
         if not self.learning_rate > 0:
             raise UserError(f"learning_rate={self.learning_rate}: must be positive")
         if not self.epsilon > 0:
             raise UserError(f"epsilon={self.epsilon}: must be positive")
-        if not 0 <= self.weight_averaging < 1:
-            raise UserError(
-                f"weight_averaging={self.weight_averaging}: must be in [0, 1)"
-            )
+        self._below_1("weight_averaging")
         if self.keep not in ("best", "last"):
             raise UserError(f"keep={self.keep}: must be best or last")
-        if self.quantize not in QUANTIZATIONS:
-            raise UserError(
-                f"quantize={self.quantize}: must be one of {', '.join(QUANTIZATIONS)}"
-            )
+        self._one_of("quantize", QUANTIZATIONS)
         return self
+
+    # What `validated` of an application's settings is made of. Each names the
+    # first setting that is out of range.
+
+    def _one_of(self, name: str, choices: Iterable[str]) -> None:
+        what = f"one of {', '.join(choices)}"
+        self._check(name, lambda value: value in choices, what)
+
+    def _at_least_1(self, *names: str) -> None:
+        for name in names:
+            self._check(name, lambda value: value >= 1, "at least 1")
+
+    def _below_1(self, *names: str) -> None:
+        for name in names:
+            self._check(name, lambda value: 0 <= value < 1, "in [0, 1)")
+
+    def _up_to(self, most: float, *names: str) -> None:
+        for name in names:
+            self._check(name, lambda value: 0 <= value <= most, f"in [0, {most}]")
+
+    def _check(self, name: str, good: Callable[[Any], bool], what: str) -> None:
+        value = getattr(self, name)
+        if not good(value):
+            raise UserError(f"{name}={value}: must be {what}")
 
 
 C = TypeVar("C", bound=TrainingConfig)

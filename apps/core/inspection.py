@@ -75,9 +75,8 @@ def run(app: App, arguments: Namespace, task: Task, model: recogniser.Recogniser
                 found.append({"event": event, "layer": name, "steps": moments,
                               "units": rows[:_UNITS_SHOWN]})  # fmt: skip
     figure = dict(view.figure)
-    for shares in view.events.values():  # the first kind of event is drawn
-        figure["moments"] = shares
-        break
+    if view.events:  # the first kind is drawn
+        figure["moments"] = next(iter(view.events.values()))
     try:
         path = inspect.write_report(
             view.model,

@@ -80,13 +80,11 @@ class HandwritingConfig(TrainingConfig):
         self._one_of("quantize", ("none", "float16", "dynamic"))
         self._one_of("decoder", ("greedy", "beam"))
         self._one_of("lm_unit", ("line", "word"))
-        for name in ("synthetic_size", "composed_size", "filters", "stride", "units",
-                     "layers", "buckets", "beam", "lm_order"):  # fmt: skip
-            if getattr(self, name) < 1:
-                raise UserError(f"{name}={getattr(self, name)}: must be at least 1")
-        for name in ("reorder", "spelled"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"{name}={getattr(self, name)}: must be in [0, 1]")
+        self._at_least_1(
+            "synthetic_size", "composed_size", "filters", "stride", "units", "layers",
+            "buckets", "beam", "lm_order",
+        )  # fmt: skip
+        self._up_to(1, "reorder", "spelled")
         if self.length < 0 or (self.length and self.model == "stream"):
             raise UserError(
                 f"length={self.length}: must not be negative, and is not for streams"
@@ -94,16 +92,9 @@ class HandwritingConfig(TrainingConfig):
         for name in ("resample", "augment"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UserError(f"{name}={getattr(self, name)}: must not be negative")
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"dropout={self.dropout}: must be in [0, 1)")
+        self._below_1("dropout")
         self.composed_lengths()
         return self
-
-    def _one_of(self, name: str, choices: tuple[str, ...]) -> None:
-        if getattr(self, name) not in choices:
-            raise UserError(
-                f"{name}={getattr(self, name)}: must be one of {', '.join(choices)}"
-            )
 
     def composed_lengths(self) -> tuple[int, int] | None:
         """(fewest, most) symbols of a composed line; None where none are made.

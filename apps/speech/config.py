@@ -109,25 +109,17 @@ class SpeechConfig(TrainingConfig):
 
     def validated(self) -> "SpeechConfig":
         super().validated()
-        if self.model not in MODELS:
-            raise UserError(f"model={self.model}: must be one of {', '.join(MODELS)}")
-        for name in _SHARES:
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"{name}={getattr(self, name)}: must be in [0, 1]")
-        for name in ("speed", "band_warp", "validation_share"):
-            if not 0 <= getattr(self, name) <= 0.5:
-                raise UserError(f"{name}={getattr(self, name)}: must be in [0, 0.5]")
-        for name in ("bands", "filters", "units", "takes", "joined_clips"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name}={getattr(self, name)}: must be at least 1")
+        self._one_of("model", MODELS)
+        self._up_to(1, *_SHARES)
+        self._up_to(0.5, "speed", "band_warp", "validation_share")
+        self._at_least_1("bands", "filters", "units", "takes", "joined_clips")
         if self.streams and self.batch_size % self.joined_clips:
             raise UserError(
                 f"batch_size={self.batch_size}: must be a multiple of joined_clips "
                 f"({self.joined_clips})"
             )
         for name, most in _RANGES.items():
-            if not 0 <= getattr(self, name) <= most:
-                raise UserError(f"{name}={getattr(self, name)}: must be in [0, {most}]")
+            self._up_to(most, name)
         if self.snr_low_db > self.snr_high_db:
             raise UserError(
                 f"snr_low_db={self.snr_low_db}: must not exceed "

@@ -134,13 +134,24 @@ class Detector:
 
 def detect(rule: Rule, labels: Sequence[str], scores: np.ndarray) -> list[Detection]:
     """What a `Detector` finds in all scores of a sound, [chunks, labels], at once."""
+    return detect_smoothed(rule, labels, smooth(rule, labels, scores))
+
+
+def smooth(rule: Rule, labels: Sequence[str], scores: np.ndarray) -> np.ndarray:
+    """The smoothed scores, [chunks, labels], 0 of ignored labels; for any threshold."""
     wanted = np.array([label not in rule.ignore for label in labels])
     kept = np.where(wanted, scores, 0.0).astype("float64")
     count = max(1, rule.chunks(rule.smoothing_ms))
     smoothed = np.zeros_like(kept)
     for late in reversed(range(min(count, len(kept)))):  # the oldest first
         smoothed[late:] += kept[: len(kept) - late]
-    smoothed /= count
+    return smoothed / count
+
+
+def detect_smoothed(
+    rule: Rule, labels: Sequence[str], smoothed: np.ndarray
+) -> list[Detection]:
+    """The detections in what `smooth` returns."""
     best = np.argmax(smoothed, axis=1)
     highest = smoothed[np.arange(len(best)), best]
     # How often each label has been low: more often than at its last detection

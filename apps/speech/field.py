@@ -10,7 +10,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from apps.speech.audio import SAMPLE_RATE
-from apps.speech.detector import Detection, Rule, Stream, detect
+from apps.speech.detector import (
+    Detection,
+    Rule,
+    Stream,
+    detect,
+    detect_smoothed,
+    smooth,
+)
 
 BACKGROUND_DB = -36.0
 """Level (RMS) of the background, in dB re full scale."""
@@ -180,7 +187,12 @@ def outcome(
     after its end. Every other detection is a false accept: of another word, in
     background, or of a word that was hit already.
     """
-    found = detect(rule, labels, scores)
+    return _outcome(recording, rule, labels, detect(rule, labels, scores))
+
+
+def _outcome(
+    recording: Recording, rule: Rule, labels: Sequence[str], found: Sequence[Detection]
+) -> Outcome:
     wanted = [e for e in recording.events if e.word in labels]
     wanted = [e for e in wanted if e.word not in rule.ignore]
     hit = sum(_is_heard(e, recording.clips.shape[1], found) for e in wanted)
@@ -201,9 +213,11 @@ def sweep(
     thresholds: Sequence[float],
 ) -> list[Outcome]:
     """The outcome at every threshold."""
+    smoothed = smooth(rule, labels, scores)
+    rules = [dataclasses.replace(rule, threshold=t) for t in thresholds]
     return [
-        outcome(recording, dataclasses.replace(rule, threshold=t), labels, scores)
-        for t in thresholds
+        _outcome(recording, r, labels, detect_smoothed(r, labels, smoothed))
+        for r in rules
     ]
 
 

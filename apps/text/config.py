@@ -72,24 +72,13 @@ class TextConfig(TrainingConfig):
 
     def validated(self) -> "TextConfig":
         super().validated()
-        if self.model not in MODELS:
-            raise UserError(f"model={self.model}: must be one of {', '.join(MODELS)}")
-        for name in (
-            "max_words",
-            "units",
-            "layers",
-            "buckets",
-        ):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name}={getattr(self, name)}: must be at least 1")
+        self._one_of("model", MODELS)
+        self._at_least_1("max_words", "units", "layers", "buckets")
         for name in ("word_buckets", "ngram_buckets", "embedding", "length"):
             if getattr(self, name) < 0:
                 raise UserError(f"{name}={getattr(self, name)}: must not be negative")
-        for name in ("dropout", "embedding_dropout", "word_dropout", "slot_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"{name}={getattr(self, name)}: must be in [0, 1)")
-        if not 0 <= self.alone <= 1:
-            raise UserError(f"alone={self.alone}: must be in [0, 1]")
+        self._below_1("dropout", "embedding_dropout", "word_dropout", "slot_dropout")
+        self._up_to(1, "alone")
         if not 0 < self.validation < 1:
             raise UserError(f"validation={self.validation}: must be between 0 and 1")
         if self.text_column.isdigit() != self.label_column.isdigit():

@@ -1,15 +1,17 @@
 /** A sheet to write on: strokes in from pointer or keys, ink out to a canvas. */
 
+import { Sheet } from './sheet.js';
+
 const KEY_STEP = 12;
 const WIDTH = 4.5;
 
-export class Pad {
+export class Pad extends Sheet {
   /**
    * @param {HTMLCanvasElement} canvas
    * @param {() => void} onChange Called after every change of the strokes.
    */
   constructor(canvas, onChange) {
-    this.canvas = canvas;
+    super(canvas);
     this.onChange = onChange;
     /** Strokes of points {x, y, t, pressure}: CSS pixels, milliseconds, 0 to 1. */
     this.strokes = [];
@@ -18,14 +20,12 @@ export class Pad {
     this.caret = null; // Where the pen of the arrow keys is.
     this.current = null;
     this.pointer = null;
-    this.dirty = false;
     canvas.addEventListener('pointerdown', (event) => this.#down(event));
     canvas.addEventListener('pointermove', (event) => this.#move(event));
     canvas.addEventListener('pointerup', (event) => this.#up(event));
     canvas.addEventListener('pointercancel', (event) => this.#up(event));
     canvas.addEventListener('keydown', (event) => this.#key(event));
     canvas.addEventListener('blur', () => this.#hideCaret());
-    new ResizeObserver(() => this.#resize()).observe(canvas);
     addEventListener('themechange', () => this.redraw());
   }
 
@@ -177,32 +177,8 @@ export class Pad {
     this.onChange();
   }
 
-  #resize() {
-    const ratio = devicePixelRatio || 1;
-    this.canvas.width = Math.round(this.canvas.clientWidth * ratio);
-    this.canvas.height = Math.round(this.canvas.clientHeight * ratio);
-    this.ratio = ratio;
-    this.#paint();
-  }
-
-  /** Paints before the next frame, however often it is called. */
-  redraw() {
-    if (this.dirty) return;
-    this.dirty = true;
-    requestAnimationFrame(() => {
-      this.dirty = false;
-      this.#paint();
-    });
-  }
-
-  #paint() {
-    const { canvas, ratio = 1 } = this;
-    const style = getComputedStyle(canvas);
-    const colour = (name) => style.getPropertyValue(name).trim();
-    const context = canvas.getContext('2d');
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, canvas.clientWidth, canvas.clientHeight);
-    paintRules(context, canvas.clientWidth, canvas.clientHeight, colour('--rule'));
+  paint(context, colour, width, height) {
+    paintRules(context, width, height, colour('--rule'));
     const palette = [0, 1, 2, 3, 4, 5].map((i) => colour(`--c${i}`));
     context.lineCap = context.lineJoin = 'round';
     this.strokes.forEach((stroke, number) => {

@@ -2,6 +2,7 @@
 
 import { SAMPLE_RATE } from '../seqcore.js';
 import { readable } from './bars.js';
+import { Sheet } from './sheet.js';
 
 const FFT = 512;
 const HOP = 320; // 20 ms: a column
@@ -13,14 +14,13 @@ const CEILING_DB = -20;
 const HEAD = 36; // CSS pixels above the picture, for the words
 const FOOT = 20; // and below it, for the seconds
 
-export class Spectrogram {
+export class Spectrogram extends Sheet {
   constructor(canvas) {
-    this.canvas = canvas;
+    super(canvas);
     // One pixel a column and band, written in a circle.
     this.picture = new OffscreenCanvas(COLUMNS, BANDS);
     this.pixels = this.picture.getContext('2d', { willReadFrequently: true });
     this.bands = melBands();
-    new ResizeObserver(() => this.#resize()).observe(canvas);
     addEventListener('themechange', () => this.#retint());
     this.clear();
   }
@@ -93,30 +93,7 @@ export class Spectrogram {
     }
   }
 
-  #resize() {
-    this.ratio = devicePixelRatio || 1;
-    this.canvas.width = Math.round(this.canvas.clientWidth * this.ratio);
-    this.canvas.height = Math.round(this.canvas.clientHeight * this.ratio);
-    this.#paint();
-  }
-
-  redraw() {
-    if (this.dirty) return;
-    this.dirty = true;
-    requestAnimationFrame(() => {
-      this.dirty = false;
-      this.#paint();
-    });
-  }
-
-  #paint() {
-    const { canvas, ratio = 1 } = this;
-    const context = canvas.getContext('2d');
-    const style = getComputedStyle(canvas);
-    const colour = (name) => style.getPropertyValue(name).trim();
-    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, width, height);
+  paint(context, colour, width, height) {
     const shown = Math.min(this.columns, COLUMNS);
     const scale = width / COLUMNS;
     const split = this.columns > COLUMNS ? this.columns % COLUMNS : 0;
@@ -134,7 +111,7 @@ export class Spectrogram {
     const first = ((this.columns - shown) * HOP) / SAMPLE_RATE;
     if (this.columns) this.#scale(context, first, colour);
     this.words = this.words.filter(({ seconds }) => seconds >= first);
-    context.font = `600 14px ${style.fontFamily}`;
+    context.font = `600 14px ${getComputedStyle(this.canvas).fontFamily}`;
     context.textBaseline = 'middle';
     let taken = 0; // Where the last word ends: a second one does not cover it.
     for (const { label, seconds } of this.words) {

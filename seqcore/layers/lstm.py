@@ -318,9 +318,9 @@ class LSTMCell(RecurrentCell):
     def run_kernel(
         self, x, states, mask, steps, *, projected, sequences, training, probes=()
     ):
-        from seqcore.layers import tensorflow_kernel
+        from seqcore.layers.tensorflow_lstm import lstm
 
-        hs, h, c = tensorflow_kernel.lstm(
+        hs, h, c = lstm(
             x,
             self.kernel_weights(projected),
             states,

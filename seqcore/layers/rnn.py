@@ -144,9 +144,9 @@ class RNNCell(RecurrentCell):
     def run_kernel(
         self, x, states, mask, steps, *, projected, sequences, training, probes=()
     ):
-        from seqcore.layers import tensorflow_kernel
+        from seqcore.layers.tensorflow_rnn import rnn
 
-        hs, h = tensorflow_kernel.rnn(
+        hs, h = rnn(
             x,
             self.kernel_weights(projected),
             states,

@@ -18,7 +18,7 @@ from tests.inspect.models import data, make
 def interpreted(monkeypatch):
     """The kernel operation by operation: compiling takes seconds a case."""
     monkeypatch.setattr(
-        tensorflow_kernel, "_compiled", lambda fn, **flags: lambda *a: fn(*a, **flags)
+        tensorflow_kernel, "compiled", lambda fn, **flags: lambda *a: fn(*a, **flags)
     )
 
 

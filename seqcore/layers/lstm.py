@@ -371,6 +371,7 @@ class LSTM(RecurrentLayer):
     """
 
     cell_class = LSTMCell
+    cell_name = "lstm_cell"
     activation = FromCell()
     recurrent_activation = FromCell()
     unit_forget_bias = FromCell()

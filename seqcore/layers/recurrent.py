@@ -57,6 +57,7 @@ class RecurrentLayer(keras.layers.RNN):
     """
 
     cell_class: type[RecurrentCell]
+    cell_name: str
 
     units = FromCell()
     use_bias = FromCell()
@@ -79,7 +80,7 @@ class RecurrentLayer(keras.layers.RNN):
         given |= {n: kwargs.pop(n) for n in names if n in kwargs}
         cell = self.cell_class(
             **given,
-            name=f"{self.cell_class.__name__.removesuffix('Cell').lower()}_cell",
+            name=self.cell_name,
             dtype=kwargs.get("dtype"),
             trainable=kwargs.get("trainable", True),
         )

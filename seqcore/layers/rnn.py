@@ -1,4 +1,9 @@
-"""The plain (Elman) recurrent network: cell and layer."""
+"""The plain (Elman) recurrent network: cell and layer.
+
+The classes bear the names of Keras's, as Keras files a layer's weights under the name
+of its class: so a ``.weights.h5`` of one loads into the other. ``seqcore.RNN`` and
+``seqcore.RNNCell``, at the end, are what they are called everywhere else.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from seqcore.layers.recurrent import FromCell, RecurrentLayer
 
 
 @keras.saving.register_keras_serializable("seqcore")
-class RNNCell(RecurrentCell):
+class SimpleRNNCell(RecurrentCell):
     """One step of a plain recurrent network (Elman 1990, "Finding structure in
     time"), a drop-in for ``keras.layers.SimpleRNNCell``.
 
@@ -161,7 +166,7 @@ class RNNCell(RecurrentCell):
 
 
 @keras.saving.register_keras_serializable("seqcore")
-class RNN(RecurrentLayer):
+class SimpleRNN(RecurrentLayer):
     """A plain recurrent network over sequences, a drop-in for
     ``keras.layers.SimpleRNN`` that trains faster and exports cleanly.
 
@@ -196,7 +201,8 @@ class RNN(RecurrentLayer):
     (32, 10, 3)
     """
 
-    cell_class = RNNCell
+    cell_class = SimpleRNNCell
+    cell_name = "simple_rnn_cell"
     activation = FromCell()
     output_units = FromCell()
 
@@ -227,3 +233,7 @@ class RNN(RecurrentLayer):
         **kwargs,
     ):
         super().__init__(locals(), **kwargs)
+
+
+RNNCell = SimpleRNNCell
+RNN = SimpleRNN

@@ -137,18 +137,29 @@ def test_configuration_goes_both_ways_and_saves(ours, theirs, tmp_path):
 
 
 def test_weight_files_are_interchangeable_with_keras(tmp_path):
+    """Alone, repeated, wrapped, and as cells, each filed under another path."""
     x, _ = sample()
 
-    def model(layer):
+    def model(lstm, rnn, lstm_cell, rnn_cell):
+        cells = keras.layers.RNN([rnn_cell(4), lstm_cell(3)], return_sequences=True)
         return keras.Sequential(
-            [keras.Input((None, 3)), keras.layers.Bidirectional(layer(4))]
+            [
+                keras.Input((None, 3)),
+                rnn(4, return_sequences=True),
+                keras.layers.Bidirectional(lstm(4, return_sequences=True)),
+                keras.layers.Bidirectional(rnn(3, return_sequences=True)),
+                cells,
+                lstm(2, return_sequences=True),
+                rnn(5),
+            ]
         )
 
-    a, b = model(seqcore.LSTM), model(keras.layers.LSTM)
+    a = model(*(ours for ours, _ in PAIRS + CELLS))
+    b = model(*(theirs for _, theirs in PAIRS + CELLS))
     b.save_weights(tmp_path / "theirs.weights.h5")
     a.load_weights(tmp_path / "theirs.weights.h5")
     same(a.predict(x, verbose=0), b.predict(x, verbose=0))
-    a.set_weights([2 * w for w in a.get_weights()])
+    a.set_weights([w / 2 for w in a.get_weights()])
     a.save_weights(tmp_path / "ours.weights.h5")
     b.load_weights(tmp_path / "ours.weights.h5")
     same(a.predict(x, verbose=0), b.predict(x, verbose=0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 import keras
@@ -162,7 +163,9 @@ class LSTMCell(RecurrentCell):
             check_positive_integer("projection_units", projection_units)
         self.zoneout_cell = check_rate("zoneout_cell", zoneout_cell)
         self.zoneout_output = check_rate("zoneout_output", zoneout_output)
-        if cell_clip is not None and not cell_clip > 0:
+        if cell_clip is not None and not (
+            isinstance(cell_clip, numbers.Real) and cell_clip > 0
+        ):
             raise ValueError(
                 "Received an invalid value for argument `cell_clip`, "
                 f"expected a positive number or None, got {cell_clip!r}."

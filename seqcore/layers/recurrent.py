@@ -93,6 +93,7 @@ class RecurrentLayer(keras.layers.RNN):
         self.input_spec = keras.layers.InputSpec(ndim=3)
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
+        self._check_sequences(sequences, mask[0] if tree.is_nested(mask) else mask)
         if initial_state is not None:
             self._check_states(initial_state, sequences.shape[0])
         return super().call(
@@ -112,6 +113,23 @@ class RecurrentLayer(keras.layers.RNN):
             raise ValueError(
                 f"Layer {self.name!r} takes {len(expected)} initial state(s) of "
                 f"shape(s) {expected}. Received: {shapes}."
+            )
+
+    def _check_sequences(self, sequences, mask) -> None:
+        """Refuse what would end in wrong numbers, or far from here."""
+        shape = tuple(sequences.shape)
+        if shape[1] == 0:
+            raise ValueError(
+                f"Layer {self.name!r} takes sequences of at least one time step. "
+                f"Received: shape {shape}."
+            )
+        got = shape[:2] if mask is None else tuple(mask.shape)
+        if len(got) != 2 or any(
+            a != b and None not in (a, b) for a, b in zip(got, shape, strict=False)
+        ):
+            raise ValueError(
+                f"Layer {self.name!r} takes a mask of shape (batch, time), here "
+                f"{shape[:2]}. Received: {got}."
             )
 
     def inner_loop(self, sequences, initial_state, mask, training=False, probes=None):

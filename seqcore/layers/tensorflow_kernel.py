@@ -88,24 +88,16 @@ def buffer(length, width, dtype):
     return tf.TensorArray(dtype, length, element_shape=(None, width))
 
 
-def put(whole, piece, *, steps=(0, None), column=0):
-    """``whole`` with ``piece`` in place of the steps and columns from there on.
-
-    Args:
-        whole: (time, batch, width).
-        piece: (steps, batch, columns).
-        steps: the first step written and the one after the last, None for the end.
-        column: the first column written.
-    """
-    first, last = steps
+def put(whole, piece, column=0):
+    """``whole``, (time, batch, width), with ``piece`` from ``column`` on."""
     return tf.raw_ops.TensorStridedSliceUpdate(
         input=whole,
-        begin=[first, 0, column],
-        end=[last or 0, 0, column + piece.shape[-1]],
+        begin=[0, 0, column],
+        end=[0, 0, column + piece.shape[-1]],
         strides=[1, 1, 1],
         value=piece,
-        begin_mask=0b010,
-        end_mask=0b010 if last else 0b011,
+        begin_mask=0b011,
+        end_mask=0b011,
     )
 
 
@@ -155,10 +147,9 @@ def weight_gradients(h0, hs, rows, kernel, bias, dz):
     width = units + (0 if rows is None else rows.shape[-1])
     # [H X 1], where H holds the state that each step starts from.
     factor = tf.zeros((*tf.unstack(tf.shape(hs)[:2]), width), hs.dtype)
-    factor = put(factor, h0[None], steps=(0, 1))
-    factor = put(factor, hs[:-1], steps=(1, None))
+    factor = put(factor, tf.concat([h0[None], hs[:-1]], axis=0))
     if rows is not None:
-        factor = put(factor, rows, column=units)
+        factor = put(factor, rows, units)
     product = tf.matmul(
         tf.reshape(factor, (-1, width)),
         tf.reshape(dz, (-1, dz.shape[-1])),

@@ -100,7 +100,7 @@ def _factor(cs, ys, tanh_c, mask):
         )
     ):
         piece = kernels.where(mask, piece, tf.zeros((), ys.dtype))
-        factor = kernels.put(factor, piece, column=gate * units)
+        factor = kernels.put(factor, piece, gate * units)
     return factor
 
 

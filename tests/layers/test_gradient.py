@@ -120,6 +120,52 @@ def test_gradient_equals_autodiff(
     close(grads, want_grads)
 
 
+@settings(max_examples=4, deadline=None)
+@given(data=st.data())
+def test_variants_have_the_same_gradient_in_a_loop_and_in_single_steps(data):
+    """What the kernel does not compute: TensorFlow's loop against its eager steps."""
+    draw = data.draw
+    options = {
+        "peephole": draw(st.booleans()),
+        "layer_norm": draw(st.booleans()),
+        "couple_gates": draw(st.booleans()),
+        "projection_units": draw(st.none() | st.integers(1, 3)),
+        "cell_clip": draw(st.none() | st.floats(0.2, 1.0)),
+        "zoneout_cell": draw(st.sampled_from([0.0, 0.3])),
+        "zoneout_output": draw(st.sampled_from([0.0, 0.2])),
+        "dropout": draw(st.sampled_from([0.0, 0.3])),
+        "recurrent_dropout": draw(st.sampled_from([0.0, 0.3])),
+        "activation": draw(st.sampled_from(["tanh", "softsign"])),
+        "go_backwards": draw(st.booleans()),
+    }
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    shape = (draw(st.integers(1, 4)), draw(st.integers(1, 5)), 2)
+    mask = tf.constant(rng.random(shape[:2]) > 0.3) if draw(st.booleans()) else None
+    x = random(rng, *shape)
+    layer = seqcore.LSTM(draw(st.integers(2, 4)), return_sequences=True, **options)
+    layer.build(shape)
+    values = [0.5 * rng.normal(size=w.shape) for w in layer.trainable_weights]
+    weights = [w.value for w in layer.trainable_weights]
+    noise = layer.cell.seed_generator.state
+    start = noise.numpy()
+
+    def run(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            out = layer(x, mask=mask, training=True)
+            loss = tf.reduce_sum(out * tf.cos(tf.range(out.shape[-1], dtype=x.dtype)))
+        return out, tape.gradient(loss, [x, *weights])
+
+    results = []
+    for how in (run, tf.function(run, autograph=False)):
+        for w, v in zip(layer.trainable_weights, values, strict=True):
+            w.assign(v)
+        noise.assign(start)
+        results.append(how(x))
+    for got, want in zip(*map(tf.nest.flatten, results), strict=True):
+        close([got], [want])
+
+
 def test_second_order_is_refused_by_the_kernel_and_right_without():
     x = np.random.default_rng(0).normal(size=(2, 3, 2)).astype("float32")
 

@@ -99,3 +99,51 @@ def test_equals_keras_with_gradients(kind, masked, training, how):
         want = outputs_and_gradients(theirs, x, mask, states, "eager", training)
         for g, w in zip(keras.tree.flatten(got), keras.tree.flatten(want), strict=True):
             np.testing.assert_allclose(g, w, rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    "kind, options",
+    [
+        ("lstm", {"dropout": 0.4, "implementation": 1}),
+        ("lstm", {"dropout": 0.4}),
+        ("lstm", {"dropout": 0.3, "recurrent_dropout": 0.3}),
+        ("rnn", {"dropout": 0.4}),
+    ],
+)
+def test_dropout_is_the_same_in_graphs(kind, options):
+    """The kernel, and TensorFlow's loop for recurrent dropout, against single steps."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(4, 6, 3)).astype("float32")
+    mask = rng.random((4, 6)) > 0.3
+    count = 2 if kind == "lstm" else 1
+    states = [rng.normal(size=(4, 5)).astype("float32")] * count
+    results = []
+    for how in ("eager", "graph"):
+        layer, _ = make_pair(kind, seed=7, return_sequences=True, **options)
+        results.append(outputs_and_gradients(layer, x, mask, states, how, True))
+    for g, w in zip(*map(keras.tree.flatten, results), strict=True):
+        np.testing.assert_allclose(g, w, rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "rnn"])
+def test_stateful_layers_keep_their_state_from_batch_to_batch(kind):
+    """In the graphs of predict, with lengths that are padded inside."""
+    rng = np.random.default_rng(1)
+    batches = [rng.normal(size=(3, t, 2)).astype("float32") for t in (5, 9)]
+    outputs = []
+    weights = None
+    for layer in PAIRS[kind]:
+        model = keras.Sequential(
+            [
+                keras.Input((None, 2), batch_size=3),
+                layer(4, stateful=True, return_sequences=True),
+            ]
+        )
+        weights = weights or model.get_weights()
+        model.set_weights(weights)
+        outputs.append([model.predict(x, batch_size=3, verbose=0) for x in batches])
+        model.layers[0].reset_state()
+        outputs[-1].append(model.predict(batches[1], batch_size=3, verbose=0))
+    for ours, theirs in zip(*outputs, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-6)
+    assert np.abs(outputs[0][1] - outputs[0][2]).max() > 1e-3

@@ -1,5 +1,7 @@
 """What a user of keras.layers.LSTM and SimpleRNN relies on, under every backend."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -65,6 +67,42 @@ def test_equals_keras(ours, theirs, options):
         b.build(x.shape)
         a.set_weights(b.get_weights())
         same(a(x, mask=mask), b(x, mask=mask))
+
+
+@pytest.mark.parametrize("ours, theirs", PAIRS + CELLS)
+def test_arguments_are_keras_arguments(ours, theirs):
+    """Names, order and defaults; what is added comes after them."""
+    mine = inspect.signature(ours.__init__).parameters
+    want = inspect.signature(theirs.__init__).parameters
+    assert {n: p.default for n, p in want.items()}.items() <= {
+        n: p.default for n, p in mine.items()
+    }.items()
+    positional = [n for n, p in want.items() if p.kind == p.POSITIONAL_OR_KEYWORD]
+    assert list(mine)[: len(positional)] == positional
+
+
+@pytest.mark.parametrize("ours, theirs", PAIRS)
+def test_regularisers_and_constraints_act(ours, theirs):
+    x, _ = sample()
+    options = {f"{w}_regularizer": "l2" for w in ("kernel", "recurrent", "bias")}
+    options |= {
+        "bias_initializer": "ones",
+        "recurrent_constraint": keras.constraints.MaxNorm(0.1),
+    }
+    if theirs is keras.layers.LSTM:  # Keras's SimpleRNN forgets it.
+        options["activity_regularizer"] = "l1"
+    a, b = ours(5, **options), theirs(5, **options)
+    a.build(x.shape)
+    b.build(x.shape)
+    a.set_weights(b.get_weights())
+    a(x), b(x)
+    assert len(a.losses) >= 3
+    same(sorted(map(float, a.losses)), sorted(map(float, b.losses)), atol=1e-5)
+    model = keras.Sequential([keras.Input(x.shape[1:]), a])
+    model.compile("sgd", "mse")
+    model.train_on_batch(x, np.zeros((len(x), 5)))
+    norms = np.linalg.norm(a.cell.recurrent_kernel.numpy(), axis=0)
+    assert norms.max() < 0.1001
 
 
 @pytest.mark.parametrize("ours, theirs", PAIRS)
@@ -199,6 +237,30 @@ def test_mixed_precision():
         assert model.predict(x, verbose=0).dtype.itemsize == 2
 
 
+@pytest.mark.parametrize("ours, _", PAIRS)
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_training_in_mixed_precision_follows_float32(ours, _, policy):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(64, 8, 3)).astype("float32")
+    y = x[:, :, 0].sum(1, keepdims=True) / 3
+    curves = []
+    for dtype in ("float32", policy):
+        keras.utils.set_random_seed(3)
+        layer = ours(8, dtype=dtype, dropout=0.1, seed=1)
+        model = keras.Sequential(
+            [keras.Input((8, 3)), keras.layers.Masking(), layer, keras.layers.Dense(1)]
+        )
+        optimizer = keras.optimizers.Adam(0.01)
+        if policy == "mixed_float16" and dtype == policy:
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        model.compile(optimizer, "mse")
+        history = model.fit(x, y, batch_size=32, epochs=8, shuffle=False, verbose=0)
+        curves.append(history.history["loss"])
+        assert {w.dtype for w in layer.trainable_weights} == {"float32"}
+    np.testing.assert_allclose(*curves, rtol=0.03)
+    assert curves[0][-1] < 0.7 * curves[0][0]
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
@@ -208,6 +270,7 @@ def test_mixed_precision():
         (lambda: seqcore.LSTM(2, dropout=1.5), "`dropout`.*got 1.5"),
         (lambda: seqcore.LSTM(2, zoneout_cell=-0.1), "`zoneout_cell`.*got -0.1"),
         (lambda: seqcore.LSTM(2, cell_clip=0), "`cell_clip`.*got 0"),
+        (lambda: seqcore.LSTM(2, cell_clip="1"), "`cell_clip`.*got '1'"),
         (lambda: seqcore.LSTM(2, projection_units=0), "`projection_units`.*got 0"),
         (lambda: seqcore.RNN(2, output_units="x"), "`output_units`.*got 'x'"),
         (lambda: seqcore.LSTM(2, implementation=3), "`implementation`.*got 3"),
@@ -225,6 +288,19 @@ def test_mixed_precision():
                 np.zeros((4, 3, 2)), initial_state=np.zeros((4, 2))
             ),
             r"takes 2 initial state",
+        ),
+        (lambda: seqcore.RNN(2)(np.zeros((4, 0, 3))), r"one time step.*\(4, 0, 3\)"),
+        (
+            lambda: seqcore.LSTM(2)(np.zeros((4, 3, 2)), mask=np.ones((4, 5), bool)),
+            r"mask of shape \(batch, time\), here \(4, 3\). Received: \(4, 5\)",
+        ),
+        (
+            lambda: seqcore.RNN(2)(np.zeros((4, 3, 2)), mask=np.ones((4, 3, 1), bool)),
+            r"here \(4, 3\). Received: \(4, 3, 1\)",
+        ),
+        (
+            lambda: seqcore.LSTM(2, unroll=True)(np.zeros((4, 3))[:, :, None, None]),
+            "expected ndim=3, found ndim=4",
         ),
         (
             lambda: seqcore.RNN(2, stateful=True)(keras.Input((3, 2))),

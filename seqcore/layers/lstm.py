@@ -164,7 +164,7 @@ class LSTMCell(RecurrentCell):
         self.zoneout_cell = check_rate("zoneout_cell", zoneout_cell)
         self.zoneout_output = check_rate("zoneout_output", zoneout_output)
         if cell_clip is not None and not (
-            isinstance(cell_clip, numbers.Real) and cell_clip > 0
+            isinstance(cell_clip, numbers.Real) and float(cell_clip) > 0
         ):
             raise ValueError(
                 "Received an invalid value for argument `cell_clip`, "

@@ -88,20 +88,15 @@ def _forward(x, kernel, bias, recurrent, h0, c0, mask, steps, *, sequences, keep
 
 def _factor(cs, ys, tanh_c, mask):
     """What turns [dc, dc, dc, dh] into dz, for all steps."""
-    units = tanh_c.shape[-1]
     i, f, g, o = tf.split(ys, 4, axis=-1)
-    factor = ys  # Any array of this shape: all of it is written over.
-    for gate, piece in enumerate(
-        (
-            g * (0.25 - 0.25 * i * i),
-            cs[:-1] * (0.25 - 0.25 * f * f),
-            (i + 1) * (0.5 - 0.5 * g * g),
-            tanh_c * (0.25 - 0.25 * o * o),
-        )
-    ):
-        piece = kernels.where(mask, piece, tf.zeros((), ys.dtype))
-        factor = kernels.put(factor, piece, gate * units)
-    return factor
+    gates = (
+        g * (0.25 - 0.25 * i * i),
+        cs[:-1] * (0.25 - 0.25 * f * f),
+        (i + 1) * (0.5 - 0.5 * g * g),
+        tanh_c * (0.25 - 0.25 * o * o),
+    )
+    factor = tf.reshape(tf.stack(gates, axis=2), tf.shape(ys))
+    return kernels.where(mask, factor, tf.zeros((), ys.dtype))
 
 
 def _backward(

@@ -237,21 +237,23 @@ def test_mixed_precision():
         assert model.predict(x, verbose=0).dtype.itemsize == 2
 
 
-@pytest.mark.parametrize("ours, _", PAIRS)
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_training_in_mixed_precision_follows_float32(ours, _, policy):
+@pytest.mark.parametrize(
+    "ours, policy",
+    [(seqcore.LSTM, "mixed_bfloat16"), (seqcore.RNN, "mixed_float16")],
+)
+def test_training_in_mixed_precision_follows_float32(ours, policy):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(64, 8, 3)).astype("float32")
     y = x[:, :, 0].sum(1, keepdims=True) / 3
     curves = []
     for dtype in ("float32", policy):
         keras.utils.set_random_seed(3)
-        layer = ours(8, dtype=dtype, dropout=0.1, seed=1)
+        layer = ours(8, dtype=dtype)
         model = keras.Sequential(
             [keras.Input((8, 3)), keras.layers.Masking(), layer, keras.layers.Dense(1)]
         )
         optimizer = keras.optimizers.Adam(0.01)
-        if policy == "mixed_float16" and dtype == policy:
+        if dtype == "mixed_float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         model.compile(optimizer, "mse")
         history = model.fit(x, y, batch_size=32, epochs=8, shuffle=False, verbose=0)

@@ -101,6 +101,21 @@ def test_equals_keras_with_gradients(kind, masked, training, how):
             np.testing.assert_allclose(g, w, rtol=1e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize("kind", ["lstm", "rnn"])
+def test_a_single_step_of_a_single_row(kind):
+    """Where the compiled parts meet empty slices."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(1, 1, 3)).astype("float32")
+    states = [rng.normal(size=(1, 5)).astype("float32")] * (2 if kind == "lstm" else 1)
+    layer, _ = make_pair(kind)
+    got, want = (
+        outputs_and_gradients(layer, x, None, states, how, True)
+        for how in ("graph", "eager")
+    )
+    for g, w in zip(keras.tree.flatten(got), keras.tree.flatten(want), strict=True):
+        np.testing.assert_allclose(g, w, rtol=1e-5, atol=2e-6)
+
+
 @pytest.mark.parametrize(
     "kind, options",
     [

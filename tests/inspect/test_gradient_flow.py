@@ -139,7 +139,7 @@ def test_several_layers_and_wrappers_are_named(interpreted):
     assert [n.rsplit("_", 1)[0] if n[-1].isdigit() else n for n in flow] == [
         "forward_lstm",
         "backward_lstm",
-        "rnn",
+        "simple_rnn",
     ]
     forward, backward, top = flow.values()
     assert not forward.backwards and backward.backwards

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Collection
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import flexbuffers
 
 from seqcore.export.errors import ExportError
+from seqcore.export.packing import IDENTIFIER, pack
+from seqcore.export.subgraphs import (
+    drop_unread_counters,
+    merge_equal_subgraphs,
+    order_loops,
+)
 
-IDENTIFIER = b"TFL3"
 FUSED_RNN_OP = "SeqcoreSequenceRNN"
 FUSED_LSTM_OP = "SeqcoreSequenceLSTM"
 _ACTIVATIONS = {
@@ -59,40 +62,13 @@ def operator_name(model: Any, operator: Any) -> str:
     return name
 
 
-def _pack_aligned(buffer: Any, builder: flatbuffers.Builder) -> int:
-    """``BufferT.Pack`` with the 16-byte alignment that the schema demands.
-
-    The generated Python packs bytes unaligned; runtimes map them as floats.
-    """
-    data = None
-    if buffer.data is not None:
-        raw = np.asarray(buffer.data, np.uint8).tobytes()
-        builder.StartVector(1, len(raw), 16)
-        builder.head = builder.Head() - len(raw)
-        builder.Bytes[builder.Head() : builder.Head() + len(raw)] = raw
-        data = builder.EndVector()
-    schema.BufferStart(builder)
-    if data is not None:
-        schema.BufferAddData(builder, data)
-    return schema.BufferEnd(builder)
-
-
-def pack(model: Any) -> bytes:
-    """The bytes of a parsed file."""
-    for buffer in model.buffers:
-        buffer.Pack = functools.partial(_pack_aligned, buffer)
-    builder = flatbuffers.Builder(1 << 20)
-    builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
-    return bytes(builder.Output())
-
-
 def finish(content: bytes) -> bytes:
     """What the converter leaves to be done.
 
-    Names of inner tensors, empty tables and empty buffers, together half of a small
-    file, go. The custom operator of a
-    fused RNN becomes the builtin. The cell clip of 10 that the converter gives
-    every fused LSTM, and that Keras does not have, goes too.
+    Names of inner tensors, empty tables and empty buffers go, as do counters that no
+    loop reads, and all but one of equal loop bodies. The custom operator of a fused
+    RNN becomes the builtin. The cell clip of 10 that the converter gives every fused
+    LSTM, and that Keras does not have, goes too.
     """
     model = parse(content)
     custom = []
@@ -121,22 +97,25 @@ def finish(content: bytes) -> bytes:
             quantization = tensor.quantization
             if quantization is not None and quantization.scale is None:
                 tensor.quantization = None
-    _drop_empty_buffers(model)
+    drop_unread_counters(model)
+    order_loops(model)
+    _share_buffers(model)
+    merge_equal_subgraphs(model)
     return pack(model)
 
 
-def _drop_empty_buffers(model: Any) -> None:
-    """Let every tensor without data share the one empty buffer, number 0."""
-    kept = {0: 0}
+def _share_buffers(model: Any) -> None:
+    """One buffer for equal constants, and number 0, the empty one, for no data."""
+    kept: dict[bytes | None, int] = {None: 0}
     buffers = model.buffers[:1]
     metadata = model.metadata or []
     for holder in [t for g in model.subgraphs for t in g.tensors] + metadata:
-        if model.buffers[holder.buffer].data is None:
-            holder.buffer = 0
-        elif holder.buffer not in kept:
-            kept[holder.buffer] = len(buffers)
-            buffers.append(model.buffers[holder.buffer])
-        holder.buffer = kept[holder.buffer]
+        buffer = model.buffers[holder.buffer]
+        data = None if buffer.data is None else bytes(buffer.data)
+        if data not in kept:
+            kept[data] = len(buffers)
+            buffers.append(buffer)
+        holder.buffer = kept[data]
     model.buffers = buffers
     model.metadataBuffer = None
 

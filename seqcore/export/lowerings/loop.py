@@ -1,186 +1,239 @@
-"""The ``loop`` lowering: a WHILE over time steps, built for LiteRT on a CPU.
+"""The ``loop`` lowering: WHILEs over time steps, built for LiteRT on a CPU.
 
-What shapes it was measured with ``benchmarks/inference.py``:
+What shapes it was measured with ``benchmarks/inference.py`` and hand-made graphs:
 
 - The input projection leaves the loop: one FULLY_CONNECTED over all steps.
-- A step reads its row of the projection by GATHER with a scalar index, the
-  cheapest dynamic read LiteRT has (SLICE needs a PACK before it).
+- A turn reads its rows of the projection by one GATHER and computes the rest inside
+  one XNNPACK partition. Counters are loop variables that an ADD of equal shapes
+  moves on: LiteRT's own small operators cost several of XNNPACK's.
 - LiteRT copies every loop variable that the body writes, each turn, and
-  DYNAMIC_UPDATE_SLICE copies its operand once more. Writing a full sequence one
-  row at a time therefore costs time quadratic in its length. So an inner WHILE
-  fills a block of steps and the outer one writes whole blocks.
-- Starting a WHILE costs about as much as eight small operators (its subgraphs
-  are planned afresh), so blocks are neither too short nor too long.
+  DYNAMIC_UPDATE_SLICE copies its operand once more. Writing a full sequence row by
+  row therefore costs time quadratic in its length, so it is written in blocks. Of a
+  known length every block has a WHILE of its own, and all of them one body (see
+  :mod:`seqcore.export.subgraphs`); of a free length an outer WHILE collects them.
+- Each start of a WHILE plans its body afresh, operator by operator: blocks are not
+  too short, and a turn does not compute too many steps.
 - XNNPACK packs the weights of each FULLY_CONNECTED separately: computing several
-  steps a turn saves bookkeeping but multiplies the weights in the cache, so it
-  pays for small (or quantised) recurrent weights only.
+  steps a turn multiplies the weights in the cache, so it pays for small (or
+  quantised) recurrent weights only.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-# Measured on one x86 core; only their ratios steer the choice of a block.
-_WHILE_START_US = 8.0
-_START_PER_EXTRA_STEP_US = 4.0
-_BLOCK_TURN_US = 0.4
-_COPY_BYTES_PER_US = 31_000.0
-# Packed copies of the recurrent weights that may share the cache.
-_PACKED_BYTES = 512 * 1024
-_MOST_STEPS_A_TURN = 4
-# The length a dynamic sequence is planned for.
-_TYPICAL_TIMESTEPS = 100
+from seqcore.export.lowerings.steps import Recurrence, States
+
+# Microseconds on one x86 core; only their ratios steer the choice of a block.
+_START_US, _START_PER_STEP_US, _JOIN_US = 3.0, 1.6, 4.0
+_TURN_US, _WRITE_US = 0.4, 0.35
+_COPY_BYTES_PER_US = 80_000.0
+# What the packed recurrent weights of a turn may take of the cache: two copies, or
+# two directions, and more copies than that.
+_PACKED_BYTES, _PACKED_OFTEN_BYTES = 512 * 1024, 320 * 1024
+_MOST_STEPS_A_TURN = 6
+_MOST_BLOCKS = 16
+# The length a free sequence is planned for.
+_TYPICAL_TIMESTEPS = 200
 
 
 @dataclass(frozen=True)
 class Blocking:
-    """How a loop is cut: ``unroll`` steps a turn, ``block`` steps a write.
+    """How a loop is cut.
 
-    ``block`` is 0 where each turn writes straight into the sequence.
+    Attributes:
+        unroll: Steps a turn.
+        turns: Turns to a block of outputs; 0 where one block takes them all.
     """
 
     unroll: int
-    block: int
+    turns: int = 0
+
+
+def fits_cache(weight_bytes: int) -> bool:
+    """Whether a turn can run through so many recurrent weights without a detour."""
+    return weight_bytes <= _PACKED_BYTES
 
 
 def plan_blocking(
     timesteps: int | None, row_bytes: int, weight_bytes: int, sequence: bool
 ) -> Blocking:
-    """Choose the blocking that moves the fewest bytes.
+    """Choose the blocking that should take the least time.
 
     Args:
-        timesteps: Length of the sequence, or None if it is dynamic.
+        timesteps: Length of the sequence, or None if it is free.
         row_bytes: Bytes of one step's output.
         weight_bytes: Bytes of the recurrent weights as the runtime packs them.
         sequence: Whether every step's output is wanted.
     """
-    fit = max(1, min(_MOST_STEPS_A_TURN, _PACKED_BYTES // max(1, weight_bytes)))
-    if timesteps is not None and timesteps > 0:
-        # A divisor of the length needs no second loop for the remainder.
-        divisors = [u for u in range(fit, 1, -1) if timesteps % u == 0]
-        fit = divisors[0] if divisors else 1 if timesteps < 8 else fit
-    if not sequence:
-        return Blocking(fit, 0)
     length = timesteps or _TYPICAL_TIMESTEPS
-    copy = 2 * row_bytes / _COPY_BYTES_PER_US
-    start = _WHILE_START_US + (fit - 1) * _START_PER_EXTRA_STEP_US
+    most = max(
+        _PACKED_OFTEN_BYTES // max(1, weight_bytes),
+        2 if fits_cache(2 * weight_bytes) else 1,
+    )
 
-    def cost(block: int) -> float:
-        if block == 0:
-            return length / fit * length * copy
-        starts = math.ceil(length / block) * (start + length * copy)
-        return starts + length / fit * (block * copy + _BLOCK_TURN_US)
+    def copy(steps: int) -> float:
+        return 2 * steps * row_bytes / _COPY_BYTES_PER_US
 
-    blocks = [b for b in range(2 * fit, length, fit)]
-    return Blocking(fit, min([0, *blocks], key=cost))
+    def cost(choice: Blocking) -> float:
+        unroll, turns = choice.unroll, choice.turns
+        start = _START_US + unroll * _START_PER_STEP_US
+        odd, count = length % unroll, length // unroll
+        if timesteps is not None and turns:
+            odd += (count - count // turns * turns) * unroll
+        block = turns * unroll or length
+        blocks = max(1, count // (turns or count or 1))
+        # Steps in front that fill no turn, or no block, have a loop of their own.
+        total = blocks * start
+        if odd:
+            total += _START_US + _START_PER_STEP_US + _JOIN_US + odd * _TURN_US
+        total += (length - odd) / unroll * _TURN_US
+        if sequence:
+            total += (length - odd) / unroll * (_WRITE_US + copy(block))
+            total += odd * (_WRITE_US + copy(odd if timesteps else length))
+            if timesteps is None and turns:
+                total += blocks * (_TURN_US + _WRITE_US + copy(length))
+        return total
 
-
-States = list[tf.Tensor]
-Step = Callable[[tf.Tensor, States], States]
+    choices = []
+    for unroll in range(1, min(most, length, _MOST_STEPS_A_TURN) + 1):
+        count = length // unroll
+        choices.append(Blocking(unroll))
+        fewest = math.ceil(count / _MOST_BLOCKS) if timesteps else 2
+        if sequence:
+            choices += [Blocking(unroll, turns) for turns in range(fewest, count)]
+    return min(choices, key=cost)
 
 
 def run_steps(
-    step: Step,
-    rows: tf.Tensor,
-    states: States,
-    timesteps: Any,
-    blocking: Blocking,
-    output_size: int | None,
+    run: Recurrence, blocking: Blocking, sequence: bool
 ) -> tuple[tf.Tensor | None, States]:
-    """Run ``step`` over the rows of ``rows`` in order.
-
-    Args:
-        step: Maps one row (1, width) and the states to the states that follow.
-        rows: (timesteps, width).
-        states: The states to start with; the first is written out a step.
-        timesteps: An int or a scalar int32 tensor.
-        blocking: From :func:`plan_blocking`.
-        output_size: Width of the first state if it is wanted at every step, or None
-            if only the last states are.
+    """Run the recurrence as ``blocking`` says.
 
     Returns:
-        The first state at every step (timesteps, output_size), or None, and the
+        The outputs (1, timesteps, output_size) if ``sequence``, else None, and the
         last states.
     """
+    if isinstance(run.timesteps, int):
+        return _known_length(run, blocking, sequence)
+    return _free_length(run, blocking, sequence)
+
+
+def unrolled(run: Recurrence, sequence: bool) -> tuple[tf.Tensor | None, States]:
+    """Every step written out, of a known length; results as of ``run_steps``."""
+    rows = run.rows
+    if run.lanes > 1:
+        rows = tf.gather(rows, run.places(0, run.timesteps)[0])
+    outputs, states = _written_out(run, rows, run.timesteps, run.states)
+    return (outputs if sequence else None), states
+
+
+def _written_out(
+    run: Recurrence, rows: tf.Tensor, steps: int, states: States
+) -> tuple[tf.Tensor, States]:
+    """Some steps from their rows: outputs (1, steps, output_size) and the states."""
+    outputs = []
+    for row in tf.split(rows, steps) if steps > 1 else [rows]:
+        output, states = run.step(row, states)
+        outputs.append(output)
+    joined = outputs[0] if steps == 1 else tf.concat(outputs, 0)
+    return tf.reshape(joined, [1, steps, run.output_size]), states
+
+
+def _known_length(run: Recurrence, blocking: Blocking, sequence: bool):
     unroll = blocking.unroll
-    block = blocking.block if output_size else 0
+    turns = blocking.turns or run.timesteps // unroll
+    blocks = run.timesteps // (unroll * turns)
+    odd = run.timesteps - blocks * turns * unroll
+    states, written = run.states, []
+    if odd:
+        room = _room(run, odd) if sequence else None
+        y, states = _turns(run, 1, 0, odd, states, room)
+        written.append(y)
+    room = _room(run, turns * unroll) if sequence else None
+    for block in range(blocks):
+        begin = odd + block * turns * unroll
+        y, states = _turns(run, unroll, begin, turns, states, room)
+        written.append(y)
+    if not sequence:
+        return None, states
+    return written[0] if len(written) == 1 else tf.concat(written, 1), states
+
+
+def _free_length(run: Recurrence, blocking: Blocking, sequence: bool):
+    unroll, turns, timesteps = blocking.unroll, blocking.turns, run.timesteps
     # Odd steps first, so that the long loop needs no remainder.
     odd = timesteps % unroll if unroll > 1 else 0
     # DYNAMIC_UPDATE_SLICE wants room for a whole write, even if none happens.
-    write = max(block, unroll)
-    spare = 0 if isinstance(timesteps, int) and write <= timesteps else write
-    y = None
-    if output_size:
-        # Any memory will do: every row is overwritten before it is read. A part of
-        # the rows has a shape that runtimes know before they run; zeros of a fixed
-        # shape would be stored in the file.
-        y = rows[:, :output_size]
-        y = tf.pad(y, [[0, spare], [0, 0]]) if spare else y
-    if not isinstance(odd, int) or odd:
-        y, states = _turns(step, rows, states, y, 0, odd, 1)
-    if block:
-        y, states = _blocks(step, rows, states, y, odd, timesteps, blocking)
+    spare = unroll * (turns if sequence and turns else 1)
+    y, states = None, run.states
+    if sequence:
+        y = tf.expand_dims(tf.pad(run.memory(), [[0, spare], [0, 0]]), 0)
+    if unroll > 1:
+        y, states = _turns(run, 1, 0, odd, states, y)
+    if sequence and turns:
+        y, states = _blocks(run, unroll, turns, odd, states, y)
     else:
-        y, states = _turns(step, rows, states, y, odd, timesteps, unroll)
-    if y is not None and spare:
-        y = y[:-spare]
-    return y, states
+        count = (timesteps - odd) // unroll
+        y, states = _turns(run, unroll, odd, count, states, y, odd)
+    return (None if y is None else y[:, :-spare]), states
 
 
-def _turns(step, rows, states, y, begin, end, unroll, offset=0):
-    """One WHILE from ``begin`` to ``end`` that writes row t to y[t - offset]."""
+def _room(run: Recurrence, steps: int) -> tf.Tensor:
+    """Memory for the outputs of some steps, (1, steps, output_size).
 
-    def body(t, states, y):
-        if unroll == 1:
-            index = [tf.gather(rows, t)[None, :]]
-        else:
-            index = tf.split(tf.gather(rows, t + tf.range(unroll)), unroll)
-        outputs = []
-        for row in index:
-            states = step(row, states)
-            outputs.append(states[0])
-        if y is not None:
-            new = outputs[0] if unroll == 1 else tf.concat(outputs, 0)
-            at = t if isinstance(offset, int) and offset == 0 else t - offset
-            y = keras.ops.slice_update(y, tf.stack([at, 0]), new)
-        return t + unroll, states, y
-
-    begin = tf.convert_to_tensor(begin, tf.int32)
-    if y is None:
-        _, states = tf.while_loop(
-            lambda t, states: t < end,
-            lambda t, states: body(t, states, None)[:2],
-            (begin, states),
-        )
-        return None, states
-    _, states, y = tf.while_loop(lambda t, *_: t < end, body, (begin, states, y))
-    return y, states
+    What is in it does not matter: each row is overwritten before it is read. Zeros
+    would be stored in the file, a padded row is not.
+    """
+    row = tf.reshape(run.memory(1), [1, 1, run.output_size])
+    return tf.pad(row, [[0, 0], [0, steps - 1], [0, 0]])
 
 
-def _blocks(step, rows, states, y, begin, end, blocking):
-    """Two nested WHILEs; ``y`` must have room for the last block."""
-    unroll, block = blocking.unroll, blocking.block
-    width = y.shape[-1]
+def _turns(run: Recurrence, unroll: int, begin, count, states, y, at=0):
+    """One WHILE of ``count`` turns from step ``begin`` on.
 
-    whole = (
-        isinstance(end, int) and isinstance(begin, int) and not (end - begin) % block
-    )
+    It writes the outputs to y (1, room, output_size) from row ``at`` on, unless y is
+    None. Returns y and the states.
+    """
 
-    def body(t, states, y):
+    first, further = run.places(begin, unroll)
+
+    def body(turn, index, states, place=None, y=None):
+        new, states = _written_out(run, tf.gather(run.rows, index), unroll, states)
+        after = (turn + 1, index + further, states)
+        if y is None:
+            return after
+        y = keras.ops.slice_update(y, place, new)
+        return *after, place + tf.constant([0, unroll, 0]), y
+
+    start: tuple[Any, ...] = (tf.constant(0), first, states)
+    if y is not None:
+        start = (*start, tf.stack([0, at, 0]), y)
+    end = tf.while_loop(lambda turn, *_: turn < count, body, start)
+    return (None if y is None else end[4]), list(end[2])
+
+
+def _blocks(run: Recurrence, unroll: int, turns: int, begin, states, y):
+    """Two nested WHILEs; ``y`` must have room for one more block."""
+    block = unroll * turns
+    room = _room(run, block)
+
+    def body(done, states, y):
         # A short block comes first: it writes rubbish behind its steps, which the
         # next block overwrites, so the last one ends exactly at the end.
-        stop = t + block if whole else end - (end - t - 1) // block * block
-        filled = tf.zeros([block, width], y.dtype)
-        filled, states = _turns(step, rows, states, filled, t, stop, unroll, offset=t)
-        y = keras.ops.slice_update(y, tf.stack([t, 0]), filled)
-        return stop, states, y
+        left = run.timesteps - done
+        steps = left - (left - 1) // block * block
+        filled, states = _turns(run, unroll, done, steps // unroll, states, room)
+        y = keras.ops.slice_update(y, tf.stack([0, done, 0]), filled)
+        return done + steps, states, y
 
     begin = tf.convert_to_tensor(begin, tf.int32)
-    _, states, y = tf.while_loop(lambda t, *_: t < end, body, (begin, states, y))
+    _, states, y = tf.while_loop(
+        lambda done, *_: done < run.timesteps, body, (begin, states, y)
+    )
     return y, states

@@ -25,6 +25,26 @@ def overridden(calls: Mapping[Any, Callable[..., Any]]) -> Iterator[None]:
             layer.__dict__.pop("call", None)
 
 
+@contextlib.contextmanager
+def without_dropout_masks(model: Any) -> Iterator[None]:
+    """Keep Keras from drawing the dropout masks that inference never reads.
+
+    Each draw would move a seed on, a variable that the exported file then holds.
+    """
+    layers = [
+        layer
+        for layer in model._flatten_layers(include_self=False)
+        if isinstance(layer, keras.layers.RNN)
+    ]
+    try:
+        for layer in layers:
+            object.__setattr__(layer, "_maybe_config_dropout_masks", _draw_nothing)
+        yield
+    finally:
+        for layer in layers:
+            layer.__dict__.pop("_maybe_config_dropout_masks", None)
+
+
 def time_distributed_calls(model: Any) -> dict[Any, Callable[..., Any]]:
     """Overrides without which Keras itself errs in a graph of a free length.
 
@@ -35,6 +55,10 @@ def time_distributed_calls(model: Any) -> dict[Any, Callable[..., Any]]:
         for layer in model._flatten_layers(include_self=False)
         if isinstance(layer, keras.layers.TimeDistributed)
     }
+
+
+def _draw_nothing(*_: Any) -> None:
+    pass
 
 
 def plain_calls(model: Any) -> dict[Any, Callable[..., Any]]:

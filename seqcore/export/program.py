@@ -11,7 +11,11 @@ import keras
 import tensorflow as tf
 
 from seqcore.export.errors import ExportError
-from seqcore.export.overrides import overridden, plain_calls
+from seqcore.export.overrides import (
+    overridden,
+    plain_calls,
+    without_dropout_masks,
+)
 from seqcore.layers.lowering import lowering
 from seqcore.layers.recurrent import RecurrentLayer
 
@@ -250,7 +254,8 @@ def serving(model: Any, io: ModelIO, lower: Any) -> Signature:
     """The whole-sequence signature, its recurrences written by ``lower``."""
 
     def serve(**inputs):
-        with lowering(lower), overridden(plain_calls(model)):
+        calls = plain_calls(model)
+        with lowering(lower), overridden(calls), without_dropout_masks(model):
             outputs = io.call(model, inputs)
         # A result that is a bare input or a weight needs an operator of its own.
         return {name: tf.identity(value) for name, value in outputs.items()}

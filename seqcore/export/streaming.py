@@ -24,7 +24,11 @@ import keras
 import tensorflow as tf
 
 from seqcore.export.errors import ExportError
-from seqcore.export.overrides import overridden, plain_calls
+from seqcore.export.overrides import (
+    overridden,
+    plain_calls,
+    without_dropout_masks,
+)
 from seqcore.export.program import ModelIO, clean_name, name_outputs, trace
 from seqcore.layers.lowering import lowering
 
@@ -142,7 +146,8 @@ def streaming_signature(
     def run(tensors: dict[str, tf.Tensor], states: States) -> dict[str, tf.Tensor]:
         args = keras.tree.map_structure(lambda name: tensors[name], io.structure)
         calls = {**plain_calls(model), **_window_calls(model, states)}
-        with lowering(_recurrent(lower, states)), overridden(calls):
+        recurrent = lowering(_recurrent(lower, states))
+        with recurrent, overridden(calls), without_dropout_masks(model):
             # Not __call__: it holds a fixed-length model to its whole length.
             outputs = model.call(args, training=False)
         return name_outputs(model, outputs)

@@ -79,6 +79,24 @@ def centre_of(clips: np.ndarray) -> np.ndarray:
     return np.argmax(energy >= energy[:, -1:] / 2, axis=1)
 
 
+_BOUNDARY_DB = 30.0
+_BLOCK = SAMPLE_RATE // 100
+
+
+def speech_bounds(clips: Audio) -> np.ndarray:
+    """First and last sample (exclusive) of what is said in each clip, [count, 2].
+
+    That is from the first to the last 10 ms within 30 dB of the loudest.
+    """
+    found = np.empty((len(clips), 2), int)
+    for row, clip in zip(found, clips, strict=True):
+        blocks = clip[: len(clip) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
+        power = np.square(blocks).mean(axis=1)
+        loud = np.flatnonzero(power >= power.max() * 10 ** (-_BOUNDARY_DB / 10))
+        row[:] = loud[0] * _BLOCK, (loud[-1] + 1) * _BLOCK
+    return found
+
+
 class SpeechBatches(Batches):
     """Batches of clips, shifted, stretched, scaled and mixed with background.
 
@@ -91,6 +109,8 @@ class SpeechBatches(Batches):
         background: Where noise comes from.
         config: Amounts.
         draw: The clips of one epoch, from a generator; always equally many.
+        teacher: From clips, [n, samples], to the probabilities of the classes,
+            [n, classes]: a part of the target; or None.
     """
 
     def __init__(
@@ -102,6 +122,7 @@ class SpeechBatches(Batches):
         background: Background,
         config: SpeechConfig,
         draw: Callable[[np.random.Generator], np.ndarray],
+        teacher: Callable[[np.ndarray], np.ndarray] | None = None,
     ):
         count = len(draw(np.random.default_rng(0)))
         super().__init__(count, config.batch_size, config.seed)
@@ -112,6 +133,8 @@ class SpeechBatches(Batches):
         self.background = background
         self.config = config
         self.draw = draw
+        self.teacher = teacher
+        self.bounds = speech_bounds(clips)
 
     def permutation(self, rng: np.random.Generator) -> np.ndarray:
         return rng.permutation(self.draw(rng))
@@ -128,12 +151,9 @@ class SpeechBatches(Batches):
         Those of background alone are zeros.
         """
         config, count = self.config, len(indices)
-        limit = config.shift_ms * SAMPLE_RATE / 1000
-        clips = warp(
-            self.clips[indices],
-            rng.uniform(1 - config.speed, 1 + config.speed, count),
-            rng.uniform(-limit, limit, count),
-        )
+        speeds = rng.uniform(1 - config.speed, 1 + config.speed, count)
+        shifts = self._shifts(indices, speeds, rng)
+        clips = warp(self.clips[indices], speeds, shifts)
         targets = self.targets[indices]
         clips[targets == self.silence] = 0
         if config.room_probability:
@@ -149,7 +169,23 @@ class SpeechBatches(Batches):
             other = rng.permutation(count)
             clips = share * clips + (1 - share) * clips[other]
             wanted = share * wanted + (1 - share) * wanted[other]
+        if self.teacher is not None:
+            said = targets != self.silence
+            mine, share = wanted[said], config.teacher_share
+            wanted[said] = (1 - share) * mine + share * self.teacher(clips)[said]
         return clips, wanted
+
+    def _shifts(
+        self, indices: np.ndarray, speeds: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """In samples, [n]: none pushes a part of the word out of its clip."""
+        limit = self.config.shift_ms * SAMPLE_RATE / 1000
+        length = self.clips.pcm.shape[1]
+        middle = (length - 1) / 2
+        first, last = (self.bounds[indices].T - middle) / speeds + middle
+        earliest = np.minimum(0, np.maximum(-limit, -first))
+        latest = np.maximum(0, np.minimum(limit, length - last))
+        return rng.uniform(earliest, latest)
 
     def add_noise(self, clips: np.ndarray, rng: np.random.Generator) -> None:
         """Mixes background in, in place; clips of zeros become background alone."""

@@ -25,6 +25,8 @@ _RANGES = {
     "shift_ms": 500,
     "joined_clips": 30,
     "gain_db": 60,
+    "equaliser_db": 30,
+    "range_db": 100,
     "time_masks": 10,
     "time_mask_frames": 49,
     "band_masks": 10,
@@ -33,7 +35,7 @@ _RANGES = {
 
 _SHARES = (
     "unknown_share", "silence_share", "noise_probability", "dropout", "cut_share",
-    "room_probability", "mixup",
+    "room_probability", "mixup", "band_limit", "teacher_share",
 )  # fmt: skip
 
 
@@ -50,6 +52,11 @@ class SpeechConfig(TrainingConfig):
 
     words: str = ""
     """Keywords, comma separated; empty: every word of the data."""
+    teacher: str = ""
+    """A trained .keras file (or the folder of one) of the same words: its opinion
+    of each clip before noise is part of the target; empty: none."""
+    teacher_share: float = 0.5
+    """The teacher's part of the target."""
     adapt: str = ""
     """A trained .keras file (or the folder of one) to begin with; empty: none."""
     unknown_share: float = 0.1
@@ -71,6 +78,8 @@ class SpeechConfig(TrainingConfig):
     """espeak-ng voice language of the synthetic data."""
     takes: int = 90
     """Synthetic training clips a word."""
+    synthetic_takes: int = 0
+    """As many synthetic clips a word beside recordings in training; 0: none."""
 
     bands: int = 40
     """Mel bands."""
@@ -102,6 +111,15 @@ class SpeechConfig(TrainingConfig):
     snr_high_db: float = 30.0
     band_warp: float = 0.08
     """Largest relative stretch of the mel axis, either way."""
+    tempo: float = 0.0
+    """Largest relative change of tempo at the same pitch, either way."""
+    equaliser_db: float = 0.0
+    """Largest amplitude of each part of a random curve of gain over the bands."""
+    band_limit: float = 0.0
+    """Share of the clips that lose their upper bands: telephones, 8 kHz files."""
+    range_db: float = 0.0
+    """What is this much quieter than the loudest cell of a clip does not count;
+    levels are relative to it. 0: levels are absolute. Not for streaming models."""
     time_masks: int = 2
     time_mask_frames: int = 6
     band_masks: int = 2
@@ -111,12 +129,16 @@ class SpeechConfig(TrainingConfig):
         super().validated()
         self._one_of("model", MODELS)
         self._up_to(1, *_SHARES)
-        self._up_to(0.5, "speed", "band_warp", "validation_share")
+        self._up_to(0.5, "speed", "tempo", "band_warp", "validation_share")
         self._at_least_1("bands", "filters", "units", "takes", "joined_clips")
         if self.streams and self.batch_size % self.joined_clips:
             raise UserError(
                 f"batch_size={self.batch_size}: must be a multiple of joined_clips "
                 f"({self.joined_clips})"
+            )
+        if self.streams and self.range_db:
+            raise UserError(
+                "range_db: needs the whole clip, which a streaming model never has"
             )
         for name, most in _RANGES.items():
             self._up_to(most, name)
@@ -155,9 +177,8 @@ class SpeechConfig(TrainingConfig):
     @property
     def summary(self) -> str:
         """One line for the help text."""
-        if self == CONFIGS["adapt"]:
-            return "stream_crnn, begun with a trained one: a few takes of your own"
-        return MODELS[self.model]
+        named = {CONFIGS[name]: text for name, text in _SUMMARIES.items()}
+        return named.get(self, MODELS[self.model])
 
 
 _STRONG = SpeechConfig(
@@ -173,12 +194,36 @@ _STRONG = SpeechConfig(
     band_mask_bands=7,
 )
 """Augmentation for longer training, with the weights averaged."""
-_STREAM = dataclasses.replace(_STRONG, units=112, shift_ms=200)
+_STREAM = dataclasses.replace(
+    _STRONG, units=96, shift_ms=200, noise_probability=0.8, snr_low_db=0
+)
+_SUMMARIES = {
+    "adapt": "stream_crnn, begun with a trained one: a few takes of your own",
+    "few_voices": "crnn for recordings of few people, or of synthetic voices alone",
+}
 CONFIGS: Mapping[str, SpeechConfig] = {
     "crnn": SpeechConfig(),
     "attention": dataclasses.replace(_STRONG, model="attention"),
     "stream_crnn": dataclasses.replace(_STREAM, model="stream_crnn"),
     "stream_lstm": dataclasses.replace(_STREAM, model="stream_lstm"),
+    "few_voices": dataclasses.replace(
+        _STRONG,
+        model="crnn",
+        label_smoothing=0.05,
+        dropout=0.2,
+        shift_ms=200,
+        speed=0.15,
+        tempo=0.3,
+        band_warp=0.15,
+        equaliser_db=4.0,
+        band_limit=0.4,
+        range_db=50.0,
+        room_probability=0.2,
+        snr_low_db=8.0,
+        snr_high_db=40.0,
+        time_mask_frames=3,
+        band_mask_bands=4,
+    ),
     "adapt": dataclasses.replace(
         _STREAM,
         model="stream_crnn",

@@ -9,6 +9,9 @@ from keras import ops
 
 from apps.speech.audio import SAMPLE_RATE
 
+QUIETEST = float(np.log(1e-6))
+"""The least that a band of the default `LogMelSpectrogram` can be."""
+
 
 def _hertz_to_mel(hertz: np.ndarray) -> np.ndarray:
     """Slaney's scale: linear below 1 kHz, logarithmic above."""
@@ -195,35 +198,6 @@ class LogMelSpectrogram(keras.layers.Layer):
         }
 
 
-@keras.saving.register_keras_serializable("seqcore")
-class EachClip(keras.layers.Wrapper):
-    """Applies a layer of features to every clip of a longer sequence by itself.
-
-    Args:
-        layer: Takes and returns [batch, frames, bands].
-        frames: Frames of one clip.
-
-    Call arguments:
-        features: [batch, clips * frames, bands].
-    """
-
-    def __init__(self, layer: keras.layers.Layer, frames: int, **kwargs):
-        super().__init__(layer, **kwargs)
-        self.frames = frames
-
-    def call(self, features, training=False):
-        _, length, bands = features.shape
-        parts = ops.reshape(features, (-1, self.frames, bands))
-        parts = self.layer(parts, training=training)
-        return ops.reshape(parts, (-1, length, bands))
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), "frames": self.frames}
-
-
 def _group_bands(filters: np.ndarray, limit: int = 1024):
     """Cuts [bins, bands] into (first bin, end bin, block), each below `limit`."""
     first = 0
@@ -238,118 +212,36 @@ def _group_bands(filters: np.ndarray, limit: int = 1024):
 
 
 @keras.saving.register_keras_serializable("seqcore")
-class SpecAugment(keras.layers.Layer):
-    """Blanks stretches of time and of frequency while training.
+class BelowLoudest(keras.layers.Layer):
+    """Each clip relative to its loudest cell, cut off at a range below it.
 
-    Park et al. 2019 (arXiv:1904.08779), without time warping. Does nothing at
-    inference. Expects features whose mean is about 0, which is what a blanked
-    cell becomes.
+    What is left depends neither on the level of a recording nor on how quiet the
+    place was: both tell more about the microphone than about the word. Needs the
+    whole clip, so that a streaming model cannot have it.
 
     Args:
-        time_masks, band_masks: Number of stretches of each kind.
-        time_width, band_width: Longest stretch, in frames and in bands.
-        seed: Seed of the random numbers.
+        decibels: The range kept; what is quieter counts as that quiet.
 
     Call arguments:
-        features: [batch, frames, bands].
-        training: Whether to blank.
+        features: [batch, frames, bands], natural logarithms of power.
+
+    Returns:
+        The same shape; the loudest cell of a clip is 0.
     """
 
-    def __init__(
-        self,
-        *,
-        time_masks: int = 2,
-        time_width: int = 20,
-        band_masks: int = 2,
-        band_width: int = 7,
-        seed: int | None = None,
-        **kwargs,
-    ):
+    keeps_float = True
+    """Asks `seqcore.export_tflite` to leave these operators out of int8."""
+
+    def __init__(self, decibels: float = 60.0, **kwargs):
         super().__init__(**kwargs)
-        self.time_masks = time_masks
-        self.time_width = time_width
-        self.band_masks = band_masks
-        self.band_width = band_width
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.decibels = decibels
 
-    def _keep(self, batch, length: int, masks: int, width: int):
-        """float32 [batch, length]: 0 where blanked."""
-        shape = (batch, masks, 1)
-        widths = keras.random.uniform(shape, 0, width + 1, seed=self.seed_generator)
-        widths = ops.floor(widths)
-        starts = keras.random.uniform(shape, seed=self.seed_generator)
-        starts = ops.floor(starts * (length - widths + 1))
-        positions = ops.arange(length, dtype="float32")
-        blanked = ops.logical_and(positions >= starts, positions < starts + widths)
-        return 1 - ops.cast(ops.any(blanked, axis=1), "float32")
-
-    def call(self, features, training=False):
-        if not training:
-            return features
-        batch = ops.shape(features)[0]
-        _, frames, bands = features.shape
-        if self.time_masks:
-            keep = self._keep(batch, frames, self.time_masks, self.time_width)
-            features = features * keep[:, :, None]
-        if self.band_masks:
-            keep = self._keep(batch, bands, self.band_masks, self.band_width)
-            features = features * keep[:, None, :]
-        return features
+    def call(self, features):
+        loudest = ops.max(features, axis=(1, 2), keepdims=True)
+        return ops.maximum(features - loudest, float(-self.decibels * np.log(10) / 10))
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "time_masks": self.time_masks,
-            "time_width": self.time_width,
-            "band_masks": self.band_masks,
-            "band_width": self.band_width,
-            "seed": self.seed,
-        }
-
-
-@keras.saving.register_keras_serializable("seqcore")
-class BandWarp(keras.layers.Layer):
-    """Stretches the band axis at random while training: another vocal tract.
-
-    Vocal tract length perturbation (Jaitly & Hinton 2013), applied to finished
-    mel bands by linear interpolation. Does nothing at inference.
-
-    Args:
-        amount: Largest relative stretch, either way.
-        seed: Seed of the random numbers.
-
-    Call arguments:
-        features: [batch, frames, bands].
-        training: Whether to stretch.
-    """
-
-    def __init__(self, amount: float = 0.1, *, seed: int | None = None, **kwargs):
-        super().__init__(**kwargs)
-        self.amount = amount
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def call(self, features, training=False):
-        if not training or not self.amount:
-            return features
-        bands = features.shape[-1]
-        factor = keras.random.uniform(
-            (ops.shape(features)[0], 1, 1),
-            1 - self.amount,
-            1 + self.amount,
-            seed=self.seed_generator,
-        )
-        target = ops.arange(bands, dtype="float32")
-        wanted = ops.minimum(target * factor, bands - 1.0)
-        weights = ops.maximum(0.0, 1 - ops.abs(target[:, None] - wanted))
-        return ops.matmul(features, weights)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), "amount": self.amount, "seed": self.seed}
+        return {**super().get_config(), "decibels": self.decibels}

@@ -8,17 +8,20 @@ from keras import layers
 import seqcore
 from apps.speech.clips import CLIP_SAMPLES
 from apps.speech.config import STREAM_CHUNK, SpeechConfig
-from apps.speech.features import (
-    BandWarp,
-    EachClip,
-    LogMelSpectrogram,
-    SpecAugment,
-)
+from apps.speech.features import BelowLoudest, LogMelSpectrogram
 from apps.speech.layers import (
     AttentionPooling,
     CausalConv2D,
     MergeClasses,
     WindowPooling,
+)
+from apps.speech.spectral import (
+    AUGMENTATIONS,
+    BandWarp,
+    EachClip,
+    Equaliser,
+    SpecAugment,
+    Tempo,
 )
 
 # Keras's 0.99 lags behind for the first hundreds of steps, which is most of a
@@ -44,8 +47,14 @@ def build(
     samples = keras.Input((CLIP_SAMPLES,), name="samples")
     padding = "causal" if config.streams else "valid"
     x = LogMelSpectrogram(config.bands, padding=padding, name="log_mel")(samples)
+    x = Equaliser(
+        config.equaliser_db, config.band_limit, seed=config.seed, name="equaliser"
+    )(x)
+    if config.range_db:
+        x = BelowLoudest(config.range_db, name="below_loudest")(x)
     # From about -14 .. 5 to unit scale and zero mean.
     x = layers.Rescaling(0.25, offset=2.25, name="scale")(x)
+    x = Tempo(config.tempo, seed=config.seed, name="tempo")(x)
     x = BandWarp(config.band_warp, seed=config.seed, name="band_warp")(x)
     x = SpecAugment(
         time_masks=config.time_masks,
@@ -80,7 +89,7 @@ def joined(model: keras.Model, clips: int) -> keras.Model:
     """
 
     def same_or_longer(layer):
-        if isinstance(layer, BandWarp | SpecAugment):
+        if isinstance(layer, AUGMENTATIONS):
             return EachClip(layer, CLIP_FRAMES, name=f"each_{layer.name}")
         if layer.name == "last":
             return layers.Activation("linear", name="every_clip")
@@ -200,6 +209,7 @@ def _stream_crnn(x, config: SpeechConfig):
     x = _normalised(CausalConv2D(filters * 2, band_stride=2)(x))
     x = _residual(x, lambda: CausalConv2D(filters * 2))
     x = _normalised(CausalConv2D(filters * 3, band_stride=2)(x))
+    x = _residual(x, lambda: CausalConv2D(filters * 3))
     x = _joined_bands(x)
     x = layers.Dropout(config.dropout, seed=config.seed)(x)
     x = layers.Dense(config.units * 6 // 7, use_bias=False)(x)

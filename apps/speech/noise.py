@@ -1,5 +1,6 @@
 """Background: recordings of noise, and noise made by a formula."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,11 +24,72 @@ def coloured(exponent: float, samples: int, rng: np.random.Generator) -> np.ndar
     return (noise / np.sqrt(np.mean(noise**2))).astype("float32")
 
 
+def noisy_place(samples: int, rng: np.random.Generator) -> np.ndarray:
+    """The sound of a place that nobody has recorded, of unit RMS, float32 [samples].
+
+    Noise of a random colour and timbre; its level may go up and down, and things
+    may knock and ring (decaying partials) or call out (gliding harmonics) in it.
+    """
+    frequency = np.fft.rfftfreq(samples, 1 / SAMPLE_RATE)
+    octave = np.log2(np.maximum(frequency, 60.0) / 60.0)  # 0 to 7
+    gain_db = -3 * rng.uniform(-0.5, 2.5) * octave
+    for waves in range(1, 5):
+        phase = rng.uniform(0, 2 * np.pi)
+        gain_db += rng.uniform(0, 8) * np.cos(np.pi * waves * octave / 7 + phase)
+    spectrum = np.fft.rfft(rng.standard_normal(samples)) * 10 ** (gain_db / 20)
+    noise = np.fft.irfft(spectrum, samples)
+    noise /= np.sqrt(np.mean(noise**2))
+    if rng.random() < 0.5:
+        slow = coloured(1.0, samples // 100 + 2, rng)  # 160 values a second
+        width = int(160 / rng.uniform(0.5, 8))
+        slow = np.convolve(slow, np.ones(width) / width, "same")
+        slow *= rng.uniform(3, 9) / max(slow.std(), 1e-6)
+        level_db = np.interp(np.arange(samples) / 100, np.arange(len(slow)), slow)
+        noise *= 10 ** (np.clip(level_db, -30, 20) / 20)
+    if rng.random() < 0.5:
+        kind = (_ring, _call)[int(rng.random() < 0.4)]
+        loudness = 10 ** (rng.uniform(5, 20) / 20)
+        for _ in range(int(samples / SAMPLE_RATE * rng.uniform(0.5, 5))):
+            event = loudness * rng.uniform(0.3, 1) * kind(rng)
+            start = int(rng.integers(max(1, samples - len(event))))
+            stop = min(samples, start + len(event))
+            noise[start:stop] += event[: stop - start]
+    return (noise / np.sqrt(np.mean(noise**2))).astype("float32")
+
+
+def _ring(rng: np.random.Generator) -> np.ndarray:
+    """A knock on something: partials that die away."""
+    decay = rng.uniform(0.01, 0.15)
+    time = np.arange(int(5 * decay * SAMPLE_RATE)) / SAMPLE_RATE
+    partials = [
+        rng.uniform(0.2, 1) * np.sin(2 * np.pi * rng.uniform(200, 7000) * time)
+        for _ in range(int(rng.integers(2, 6)))
+    ]
+    return np.sum(partials, axis=0) * np.exp(-time / (decay * rng.uniform(0.3, 1)))
+
+
+def _call(rng: np.random.Generator) -> np.ndarray:
+    """A voice without words: harmonics that glide."""
+    length = int(rng.uniform(0.15, 0.8) * SAMPLE_RATE)
+    glide = np.linspace(*rng.uniform(0.7, 1.4, 2), length)
+    pitch = np.cumsum(rng.uniform(90, 700) * glide) / SAMPLE_RATE
+    tilt = rng.uniform(0.5, 2)
+    harmonics = [np.sin(2 * np.pi * k * pitch) / k**tilt for k in range(1, 9)]
+    return np.sum(harmonics, axis=0) * np.hanning(length)
+
+
+@functools.lru_cache(maxsize=2)
+def _places(seed: int, count: int = 60, seconds: int = 8) -> list[np.ndarray]:
+    rng = np.random.default_rng([seed, 8])
+    return [noisy_place(seconds * SAMPLE_RATE, rng) for _ in range(count)]
+
+
 class Background:
-    """Recordings, and coloured noise beside them, to cut noise from.
+    """Recordings, and made-up noise beside them, to cut noise from.
 
     Each split uses its own stretch of every recording and its own coloured
     noise, so that no noise is heard both in training and in an evaluation.
+    Training hears sixty places as well (see `noisy_place`).
 
     Args:
         recordings: float32 arrays at 16 kHz. Stretches below a second are
@@ -50,6 +112,7 @@ class Background:
         rng = np.random.default_rng([seed, *split.encode()])
         length = int(seconds * SAMPLE_RATE)
         self.colours = [coloured(power, length, rng) for power in (0.0, 1.0, 2.0)]
+        self.split, self.seed = split, seed
 
     def draw(self, count: int, samples: int, rng: np.random.Generator) -> np.ndarray:
         """Stretches of unit RMS, float32 [count, samples].
@@ -60,6 +123,8 @@ class Background:
         for row in found:
             recorded = self.recordings and rng.random() < 0.5
             sources = self.recordings if recorded else self.colours
+            if not recorded and self.split == "train" and rng.random() < 0.7:
+                sources = _places(self.seed)
             source = sources[rng.integers(len(sources))]
             start = rng.integers(len(source) - samples + 1)
             row[:] = source[start : start + samples]

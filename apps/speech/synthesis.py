@@ -13,7 +13,7 @@ from apps.core.errors import UserError
 from apps.speech.audio import to_pcm16
 from apps.speech.clips import CLIP_SAMPLES, UNKNOWN, Clip, Recordings
 from apps.speech.espeak import synthesiser
-from apps.speech.near import near
+from apps.speech.near import near, phonemes_of
 from apps.speech.noise import Background
 
 DEFAULT_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
@@ -30,6 +30,19 @@ ACCENTS = {
         "en-gb-x-gbclan", "en-gb-x-gbcwmd",
     ),
 }  # fmt: skip
+_FOREIGN = {
+    "en": ("fr", "de", "it", "es", "pt", "el", "nl", "sv", "da", "ru", "tr"),
+}  # fmt: skip
+"""Languages with whose sounds the words are said as well: foreign accents."""
+_FOREIGN_SHARE = 0.3
+# What speakers say for English sounds that their language lacks.
+_INSTEAD = {
+    "V": "a", "I": "i", "E": "e", "0": "o", "3": "e", "i@": "ia", "A@": "ar",
+    "A:": "a", "3:": "er", "O:": "o",
+}  # fmt: skip
+_AS_LONG = 0.6
+"""Part of its length in English that a word must keep with a foreign accent:
+espeak-ng stops at a sound that the other language has nothing for."""
 # Effects rather than voices: nobody speaks like that.
 _ODD = ("Demonic", "Robot", "Tweaky", "announcer", "croak", "fast", "robosoft", "klatt")
 _SPLIT_SHARES = {"train": 1.0, "val": 0.2, "test": 0.2}
@@ -97,9 +110,12 @@ def _speak_split(
     clips = []
     for word in (*keywords, *(w for w in OTHER_WORDS if w not in keywords)):
         share = _SPLIT_SHARES[split] * (1 if word in keywords else _OTHER_SHARE)
+        foreign = _foreign(word, language)
         for take in range(max(1, round(takes * share))):
             rng = np.random.default_rng([seed, take, *f"{split} {word}".encode()])
-            clips.append(_clip(word, language, voices, split, take, background, rng))
+            native = rng.random() >= _FOREIGN_SHARE or not foreign
+            accents = _native(word, language) if native else foreign
+            clips.append(_clip(word, accents, voices, split, take, background, rng))
     engine = synthesiser()
     for word in keywords:
         engine.set_voice(language)
@@ -107,30 +123,52 @@ def _speak_split(
         for take in range(max(1, round(takes * _SPLIT_SHARES[split] * _NEAR_SHARE))):
             rng = np.random.default_rng([seed, take, *f"near {split} {word}".encode()])
             text = f"[[{near(spelling, rng)}]]"
-            made = _clip(text, language, voices, split, take, background, rng)
+            accents = _native(text, language)
+            made = _clip(text, accents, voices, split, take, background, rng)
             clips.append(dataclasses.replace(made, word=UNKNOWN))
     return clips
 
 
+def _native(text: str, language: str) -> list[tuple[str, str]]:
+    """(voice language, what it is to say) for each accent of the language."""
+    accents = ACCENTS.get(language.removesuffix("-us"), (language,))
+    return [(accent, text) for accent in accents]
+
+
+def _foreign(word: str, language: str) -> list[tuple[str, str]]:
+    """The same for the foreign accents that have a sound for all of the word."""
+    engine = synthesiser()
+    engine.set_voice(language)
+    tokens = phonemes_of(engine.phonemes(word, form=0))
+    text = f"[[{''.join(_INSTEAD.get(token, token) for token in tokens)}]]"
+    usual = {"words_a_minute": 160, "pitch": 50, "pitch_range": 50}
+    least = _AS_LONG * len(engine.say(word, **usual))
+    found = []
+    for accent in _FOREIGN.get(language.removesuffix("-us"), ()):
+        engine.set_voice(accent)
+        if len(engine.say(text, **usual)) >= least:
+            found.append((accent, text))
+    return found
+
+
 def _clip(
-    word: str, language: str, voices: Sequence[str], split: str, take: int,
-    background: Background, rng: np.random.Generator,
+    word: str, accents: Sequence[tuple[str, str]], voices: Sequence[str], split: str,
+    take: int, background: Background, rng: np.random.Generator,
 ) -> Clip:  # fmt: skip
     engine = synthesiser()
     variant = voices[int(rng.integers(len(voices)))]
-    accents = ACCENTS.get(language.removesuffix("-us"), (language,))
-    accent = accents[int(rng.integers(len(accents)))]
+    accent, text = accents[int(rng.integers(len(accents)))]
     engine.set_voice(accent, variant)
-    rate = int(rng.integers(100, 260))
+    rate = int(rng.integers(100, 320))
     spoken = engine.say(
-        word,
+        text,
         words_a_minute=rate,
         pitch=int(rng.integers(5, 95)),
         pitch_range=int(rng.integers(10, 95)),
     )
     while len(spoken) > CLIP_SAMPLES and rate < 450:
         rate = min(450, round(rate * 1.25))
-        spoken = engine.say(word, words_a_minute=rate, pitch=50, pitch_range=50)
+        spoken = engine.say(text, words_a_minute=rate, pitch=50, pitch_range=50)
     if word.startswith("[[") and not len(spoken):
         spoken = np.full(1, 1e-3, "float32")  # nothing that could be heard
     if not 0 < len(spoken) <= CLIP_SAMPLES:

@@ -21,6 +21,7 @@ from apps.speech.config import STREAM_CHUNK, SpeechConfig
 from apps.speech.detector import METADATA_KEY, Rule
 from apps.speech.noise import Background
 from apps.speech.protocol import Classes
+from apps.speech.teacher import teacher
 
 _SPECIAL = (UNKNOWN, SILENCE)
 
@@ -74,14 +75,22 @@ class SpeechTask(Task[SpeechConfig]):
             others = tuple(sorted(set(words) - set(labels)))
             others += (UNKNOWN,) if UNKNOWN in special else ()
         classes = Classes(tuple(labels), others)
+        more: list[Clip] = []
+        if source is not None and self.config.synthetic_takes and "train" in splits:
+            more = self._synthetic(labels)
         noise = recordings.backgrounds()
         found: dict[str, Split] = {
-            name: self._split(recordings, name, classes, noise) for name in splits
+            name: self._split(
+                recordings, name, classes, noise, more if name == "train" else []
+            )
+            for name in splits
         }
         description = recordings.description | {
             "clips": {name: len(split) for name, split in found.items()},
             "words": len(words),
         }
+        if more:
+            description["synthetic clips"] = len(more)
         return Data(classes.labels, found, description)
 
     def _recordings(
@@ -102,12 +111,22 @@ class SpeechTask(Task[SpeechConfig]):
             keywords, config.language, config.takes, config.seed, tuple(splits)
         )
 
+    def _synthetic(self, labels: Sequence[str]) -> list[Clip]:
+        """The keywords, and other words, by synthetic voices; for training."""
+        from apps.speech.synthesis import speak
+
+        config = self.config
+        keywords = tuple(label for label in labels if label not in _SPECIAL)
+        takes = config.synthetic_takes
+        return speak(keywords, config.language, takes, config.seed, ("train",)).clips
+
     def _split(
         self,
         recordings: Recordings,
         name: str,
         classes: Classes,
         noise: Sequence[np.ndarray],
+        more: Sequence[Clip],
     ) -> SpeechSplit:
         background = Background(noise, name)
         if self.config.whole:
@@ -118,7 +137,7 @@ class SpeechTask(Task[SpeechConfig]):
             )
         if name == "train":
             protocol.check_complete(clips, classes.labels, recordings.where)
-            clips = [clip for clip in clips if self._is_wanted(clip, classes)]
+            clips = [clip for clip in (*clips, *more) if self._is_wanted(clip, classes)]
             known = set(classes.labels) - set(_SPECIAL)
             keywords = sum(clip.word in known for clip in clips)
             own = sum(clip.word == SILENCE for clip in clips)
@@ -219,6 +238,9 @@ class SpeechTask(Task[SpeechConfig]):
             split.background,
             self.config,
             self._draw(split),
+            teacher(self.config.teacher, classes.names)
+            if self.config.teacher
+            else None,
         )
 
     def metrics(

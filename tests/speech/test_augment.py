@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from apps.speech.augment import SpeechBatches, warp
+from apps.speech.augment import SpeechBatches, speech_bounds, warp
 from apps.speech.clips import CLIP_SAMPLES, Audio
 from apps.speech.config import SpeechConfig
 from apps.speech.noise import Background
@@ -14,14 +14,14 @@ PLAIN = SpeechConfig(
 )
 
 
-def batches(draw=None, count=32, **settings):
+def batches(draw=None, count=32, teacher=None, **settings):
     config = SpeechConfig(**{**vars(PLAIN), **settings})
     pcm = np.stack([(8000 * tone(200 + 10 * i)).astype("int16") for i in range(count)])
     targets = np.arange(count) % 3
     everything = np.arange(count)
     return SpeechBatches(
         Audio(pcm), targets, 4, 3, Background([], "train"), config,
-        draw or (lambda rng: everything),
+        draw or (lambda rng: everything), teacher,
     )  # fmt: skip
 
 
@@ -104,3 +104,31 @@ def test_clips_stay_in_range_and_keep_their_shape():
     clips, targets = batches(gain_db=40.0, batch_size=32)[0]
     assert clips.shape == (32, CLIP_SAMPLES) and clips.dtype == np.float32
     assert np.abs(clips).max() <= 1 and targets.shape == (32, 4)
+
+
+def test_a_shift_keeps_the_word_in_its_clip():
+    made = batches(shift_ms=300.0, speed=0.2, batch_size=32)
+    said = np.zeros(CLIP_SAMPLES)
+    said[4000:13_000] = 1
+    made.clips.pcm[:] = (made.clips.pcm * said).astype("int16")
+    made.bounds = speech_bounds(made.clips)
+    assert made.bounds[:, 0].tolist() == [4000] * 32
+    assert made.bounds[:, 1].tolist() == [13_120] * 32  # whole hundredths
+    found = speech_bounds(Audio((made[0][0] * 32767).astype("int16")))
+    length = found[:, 1] - found[:, 0]
+    # 9,000 samples at speeds from 0.8 to 1.2, none cut.
+    assert length.min() > 7300 and length.max() > 10_500
+    assert found[:, 0].min() < 600 and found[:, 1].max() > 15_400
+
+
+def test_a_teacher_is_part_of_the_target_but_for_silence():
+    def uniform(clips):
+        return np.full((len(clips), 4), 0.25, "float32")
+
+    made = batches(teacher=uniform, teacher_share=0.6, batch_size=32)
+    made.targets[:8] = 3
+    _, targets = made[0]
+    chosen = made.targets[made.order()]
+    expected = np.where(np.eye(4)[chosen] > 0, 0.55, 0.15)
+    expected[chosen == 3] = np.eye(4)[3]
+    np.testing.assert_allclose(targets, expected, atol=1e-6)

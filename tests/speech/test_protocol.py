@@ -7,7 +7,7 @@ from apps.core.errors import UserError
 from apps.speech import protocol
 from apps.speech.clips import CLIP_SAMPLES, SILENCE, UNKNOWN, Clip
 from apps.speech.config import CONFIGS, SpeechConfig
-from apps.speech.noise import Background, coloured
+from apps.speech.noise import Background, coloured, noisy_place
 
 CONFIG = SpeechConfig()
 LABELS = ("yes", "no", UNKNOWN, SILENCE)
@@ -143,3 +143,18 @@ def test_presets_are_valid():
     assert {"crnn", "attention", "stream_crnn", "dense", "adapt"} <= set(CONFIGS)
     for config in CONFIGS.values():
         config.validated()
+
+
+def test_places_differ_and_only_training_hears_them():
+    rng = np.random.default_rng(0)
+    places = [noisy_place(32_000, rng) for _ in range(12)]
+    for place in places:
+        assert place.dtype == np.float32 and len(place) == 32_000
+        assert np.sqrt(np.mean(place**2)) == pytest.approx(1, abs=1e-3)
+    # Steady hiss has a crest of about 4; some of these knock or call.
+    crests = [np.abs(place).max() for place in places]
+    assert min(crests) < 6 and max(crests) > 8
+    tilt = [np.abs(np.fft.rfft(p))[:4000].mean() for p in places]
+    assert max(tilt) > 1.5 * min(tilt)
+    val = Background([], "val").draw(20, 16_000, np.random.default_rng(1))
+    assert np.abs(val).max() < 6

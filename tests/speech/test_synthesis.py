@@ -6,7 +6,7 @@ import pytest
 from apps.core.errors import UserError
 from apps.speech.clips import CLIP_SAMPLES, UNKNOWN
 from apps.speech.espeak import synthesiser
-from apps.speech.synthesis import OTHER_WORDS, speak, voices_of
+from apps.speech.synthesis import OTHER_WORDS, _foreign, speak, voices_of
 
 SPLITS = ("train", "val", "test")
 
@@ -51,6 +51,18 @@ def test_the_same_seed_speaks_the_same(spoken):
         (old.pcm != new.pcm).any()
         for old, new in zip(again.clips, other.clips, strict=True)
     )
+
+
+def test_some_speak_with_a_foreign_accent(spoken):
+    """Only where the other language has a sound for all of the word."""
+    train = spoken.split("train", 0.1)
+    accents = [c.source.split(" by ")[1].split("+")[0] for c in train]
+    share = np.mean([a in ("fr", "de", "it", "es", "pt", "el") for a in accents])
+    assert 0.02 < share < 0.4
+    found = dict(_foreign("seven", "en-us"))
+    assert {"fr", "it", "es"} <= set(found)
+    assert found["it"] == "[[s'ev@n]]"
+    assert _foreign("ja", "de") == []
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import soundfile
@@ -181,6 +182,31 @@ def test_training_by_the_plain_protocol(data):
     )
     assert counts.tolist() == [12, 12, 2, 2]
     assert task.build_model(loaded).output_shape == (None, 4)
+
+
+def test_synthetic_voices_beside_recordings(data):
+    """In training alone: the keywords, and other words to refuse."""
+    config = SpeechConfig(words="high,low", synthetic_takes=4)
+    loaded = SpeechTask(config).load(str(data), ("train", "val"))
+    train, val = loaded.splits["train"], loaded.splits["val"]
+    spoken = [s for s in train.sources if "take" in s]
+    assert sum(s.startswith(("high by", "low by")) for s in spoken) == 8
+    assert sum(w not in ("high", "low", "mid", "top") for w in train.words) > 30
+    assert loaded.description["synthetic clips"] == len(spoken)
+    assert not any("take" in source for source in val.sources)
+
+
+def test_a_teacher_of_the_same_words(run, data, fails):
+    from apps.speech.teacher import teacher
+
+    labels = ("silence", "high")
+    clips = np.stack([tone(2500), tone(300)]).astype("float32")
+    found = teacher(str(run), labels)(clips)
+    model = keras.saving.load_model(run / "model.keras", compile=False)
+    expected = model.predict_on_batch(clips)[:, [3, 0]]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    line = fails("train", "--data", data, "--set", f"teacher={run}")
+    assert "does not know 'mid': train it on the same words" in line
 
 
 def test_settings_of_the_app_are_declared_cheaply():

@@ -1,0 +1,46 @@
+"""A trained model whose opinion another one learns from (Hinton et al. 2015)."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from apps.core.errors import UserError
+
+
+def teacher(path: str, classes: Sequence[str]) -> Callable[[np.ndarray], np.ndarray]:
+    """From clips, [n, samples], to the probabilities of `classes`, [n, classes].
+
+    May be called on several threads.
+
+    Args:
+        path: A .keras file, or a folder with a model.keras.
+        classes: Names of the classes that the pupil is trained to tell apart.
+
+    Raises:
+        UserError: no such model, or one of other words.
+    """
+    import tensorflow as tf
+
+    from apps.core import recogniser
+    from apps.speech import APP
+
+    file = Path(path) / "model.keras" if Path(path).is_dir() else Path(path)
+    found = recogniser.load(str(file), APP)
+    model = found.runner
+    if not isinstance(model, keras.Model):
+        raise UserError(f"teacher={path}: must be a .keras file or a folder with one")
+    missing = [name for name in classes if name not in found.labels]
+    if missing:
+        raise UserError(
+            f"teacher={path}: does not know {missing[0]!r}: train it on the same words"
+        )
+    order = [found.labels.index(name) for name in classes]
+    # Not `predict_on_batch`, which several threads must not call at once.
+    run = tf.function(lambda clips: model(clips, training=False))
+
+    def probabilities(clips: np.ndarray) -> np.ndarray:
+        return run(tf.constant(clips)).numpy()[:, order]
+
+    return probabilities

@@ -171,8 +171,9 @@ class SpeechBatches(Batches):
             wanted = share * wanted + (1 - share) * wanted[other]
         if self.teacher is not None:
             said = targets != self.silence
-            mine, share = wanted[said], config.teacher_share
-            wanted[said] = (1 - share) * mine + share * self.teacher(clips)[said]
+            part = config.teacher_share
+            opinion = self.teacher(clips)[said]
+            wanted[said] = (1 - part) * wanted[said] + part * opinion
         return clips, wanted
 
     def _shifts(

@@ -195,7 +195,15 @@ _STRONG = SpeechConfig(
 )
 """Augmentation for longer training, with the weights averaged."""
 _STREAM = dataclasses.replace(
-    _STRONG, units=96, shift_ms=200, noise_probability=0.8, snr_low_db=0
+    _STRONG,
+    epochs=45,
+    units=96,
+    label_smoothing=0.05,
+    shift_ms=200,
+    noise_probability=0.8,
+    snr_low_db=0,
+    time_mask_frames=4,
+    band_mask_bands=5,
 )
 _SUMMARIES = {
     "adapt": "stream_crnn, begun with a trained one: a few takes of your own",
@@ -203,7 +211,9 @@ _SUMMARIES = {
 }
 CONFIGS: Mapping[str, SpeechConfig] = {
     "crnn": SpeechConfig(),
-    "attention": dataclasses.replace(_STRONG, model="attention"),
+    "attention": dataclasses.replace(
+        _STRONG, model="attention", epochs=60, tempo=0.15, equaliser_db=3.0
+    ),
     "stream_crnn": dataclasses.replace(_STREAM, model="stream_crnn"),
     "stream_lstm": dataclasses.replace(_STREAM, model="stream_lstm"),
     "few_voices": dataclasses.replace(
@@ -216,7 +226,7 @@ CONFIGS: Mapping[str, SpeechConfig] = {
         tempo=0.3,
         band_warp=0.15,
         equaliser_db=4.0,
-        band_limit=0.4,
+        band_limit=0.6,
         range_db=50.0,
         room_probability=0.2,
         snr_low_db=8.0,

@@ -40,7 +40,7 @@ class Rule:
 
     chunk: int = STREAM_CHUNK
     """Samples at 16 kHz."""
-    smoothing_ms: float = 100.0
+    smoothing_ms: float = 300.0
     threshold: float = 0.6
     refractory_ms: float = 1000.0
     ignore: tuple[str, ...] = (UNKNOWN, SILENCE)

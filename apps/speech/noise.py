@@ -71,7 +71,8 @@ def _ring(rng: np.random.Generator) -> np.ndarray:
 def _call(rng: np.random.Generator) -> np.ndarray:
     """A voice without words: harmonics that glide."""
     length = int(rng.uniform(0.15, 0.8) * SAMPLE_RATE)
-    glide = np.linspace(*rng.uniform(0.7, 1.4, 2), length)
+    begin, end = rng.uniform(0.7, 1.4, 2)
+    glide = np.linspace(begin, end, length)
     pitch = np.cumsum(rng.uniform(90, 700) * glide) / SAMPLE_RATE
     tilt = rng.uniform(0.5, 2)
     harmonics = [np.sin(2 * np.pi * k * pitch) / k**tilt for k in range(1, 9)]

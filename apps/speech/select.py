@@ -7,7 +7,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Writes a model that reports some of a trained model's words and calls the "
         "others unknown. Nothing is trained: the probabilities of the other words "
-        "are added up, weighed as in training (unknown_share)."
+        "are added up, weighed by the setting unknown_share, or in a streaming model "
+        "to be as frequent as the words that are kept."
     )
     parser.add_argument("model", metavar="MODEL", help="a .keras file")
     parser.add_argument(
@@ -60,7 +61,9 @@ def run(arguments: argparse.Namespace) -> None:
     groups = [labels.index(x if x in labels else UNKNOWN) for x in loaded.labels]
     trained = loaded.runner
     assert isinstance(trained, keras.Model)
-    weight = config.unknown_share * len(words) / len(rest)
+    # A detector hears other words at least as often as its own.
+    share = 1.0 if config.streams else config.unknown_share
+    weight = share * len(words) / len(rest)
     weights = [weight if label in rest else 1.0 for label in loaded.labels]
     merged = MergeClasses(groups, weights, name="labels")(trained.output)
     model = keras.Model(trained.input, merged, name=trained.name)

@@ -215,9 +215,9 @@ class Equaliser(keras.layers.Layer):
     """Another microphone and line while training: a random gain for each band.
 
     The gain is a smooth curve over the bands (three cosines, each of at most
-    `decibels`); some clips also lose everything above a random band, as sound
-    that was sampled at 8 to 14 kHz or went through a telephone has. Does nothing
-    at inference.
+    `decibels`); some clips also lose their upper bands, half of them everything
+    from `first` on (4 kHz of the usual 40 bands: telephones, sound sampled at
+    8 kHz), the others from a random band on. Does nothing at inference.
 
     Args:
         decibels: Largest amplitude of each cosine.
@@ -261,7 +261,8 @@ class Equaliser(keras.layers.Layer):
         gains = ops.matmul(amounts, waves)
         if self.band_limit:
             chosen = keras.random.uniform((batch, 2), seed=self.seed_generator)
-            limit = self.first + chosen[:, :1] * (bands - self.first)
+            above = ops.maximum(0.0, 2 * chosen[:, :1] - 1)
+            limit = self.first + above * (bands - self.first)
             lost = ops.logical_and(chosen[:, 1:] < self.band_limit, band >= limit)
             gains = gains + ops.cast(lost, "float32") * 2 * QUIETEST
         return ops.maximum(features + gains[:, None, :], QUIETEST)

@@ -46,12 +46,30 @@ def test_predicts_the_example(name, capsys):
     assert labels == {*KEYWORDS, "unknown", "silence"}
 
 
+FORTY = FOLDER.with_name("arabic_speech_commands_40")
+
+
+def test_forty_words(capsys):
+    assert (FORTY / "model.tflite").stat().st_size <= 510_000
+    card = (FORTY / "README.md").read_text(encoding="utf-8")
+    assert "CC BY 4.0" in card and "Ghandoura" in card
+    labels = read_metadata(FORTY / "model.tflite")["labels"]
+    assert len(labels) == 41 and set(KEYWORDS) < set(labels)
+    capsys.readouterr()
+    recording = str(FOLDER / "stop.flac")
+    arguments = ["predict", str(FORTY / "model.tflite"), recording, "--json"]
+    assert main(APP, arguments) == 0
+    ((answer,)) = json.loads(capsys.readouterr().out)
+    assert answer["candidates"][0]["label"] == "stop"
+    assert answer["candidates"][0]["score"] > 0.5
+
+
 STREAM = FOLDER.with_name("arabic_speech_commands_stream")
 
 
 def test_streaming_files():
-    """At most 250 KB, with a rule that field-test has chosen."""
-    assert (STREAM / "model.tflite").stat().st_size <= 250_000
+    """At most 250 KiB, with a rule whose threshold field-test has chosen."""
+    assert (STREAM / "model.tflite").stat().st_size <= 250 * 1024
     card = (STREAM / "README.md").read_text(encoding="utf-8")
     assert "CC BY 4.0" in card and "Ghandoura" in card
     for name in ("model.tflite", "model.keras"):
@@ -70,12 +88,15 @@ def test_hears_the_example_in_a_stream(capsys):
 
 
 @pytest.mark.data
-def test_accuracy_on_the_validation_split(real_data, capsys):
+@pytest.mark.parametrize(
+    ("folder", "n", "shown"), [(FOLDER, 360, SHOWN_ACCURACY), (FORTY, 1320, 0.98)]
+)
+def test_accuracy_on_the_validation_split(folder, n, shown, real_data, capsys):
     data = real_data / "speech" / "arabic_speech_commands"
     if not data.exists():
         pytest.skip(f"no Arabic Speech Commands in {real_data}")
     capsys.readouterr()
-    arguments = ["evaluate", str(FOLDER / "model.tflite"), "--data", str(data)]
+    arguments = ["evaluate", str(folder / "model.tflite"), "--data", str(data)]
     assert main(APP, [*arguments, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["n"] == 360 and found["accuracy"] >= SHOWN_ACCURACY
+    assert found["n"] == n and found["accuracy"] >= shown

@@ -219,6 +219,7 @@ CONFIGS: Mapping[str, SpeechConfig] = {
     "few_voices": dataclasses.replace(
         _STRONG,
         model="crnn",
+        epochs=60,
         label_smoothing=0.05,
         dropout=0.2,
         shift_ms=200,

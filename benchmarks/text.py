@@ -250,13 +250,19 @@ def buckets(arguments: argparse.Namespace) -> None:
     vocabulary = [f"w{i}" for i in range(5000)]
     texts = [encode(" ".join(rng.choice(vocabulary, n))) for n in lengths]
     targets = rng.integers(0, 4, len(texts)).tolist()
-    hashed = models.word_hash(TextConfig(), 4).many(texts)
+    words = models.build(TextConfig(), 4).get_layer("words")
+    words.adapt(texts, TextConfig().least)
+    hashed = words.many(texts)
     runs = {}
     for count in (1, arguments.buckets):
         config: Any = dataclasses.replace(TextConfig(), buckets=count)
         batches = WordBatches(hashed, targets, None, 4, config)
-        model = models.build_classifier(config, 4)
-        model.compile(make_optimizer(config, len(batches)), "categorical_crossentropy")
+        model = models.build_experts(models.build_classifier(config, 4))
+        model.compile(
+            make_optimizer(config, len(batches)),
+            models.EachCrossentropy(),
+            jit_compile=False,
+        )
         model.fit(batches, verbose=0, shuffle=False)  # compiles every shape
         runs[count] = (model, batches)
     times: dict[int, list[float]] = {count: [] for count in runs}

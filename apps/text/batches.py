@@ -1,4 +1,4 @@
-"""Training batches: bucket numbers of words, some dropped, padded by length."""
+"""Training batches: numbers of words, some dropped, padded by length."""
 
 from collections.abc import Sequence
 
@@ -25,9 +25,7 @@ class WordBatches(BucketedBatches):
         targets: Class index of each text.
         weights: Weight of each class in the loss, or None.
         classes: Number of classes.
-        config: Batch size, seed, dropout rates, number of buckets.
-        given: Logits [texts, classes] that stand beside the classes in the targets,
-            for `ResidualCrossentropy`; or None.
+        config: Batch size, seed, dropout rates, number of length buckets.
     """
 
     def __init__(
@@ -37,7 +35,6 @@ class WordBatches(BucketedBatches):
         weights: np.ndarray | None,
         classes: int,
         config: TextConfig,
-        given: np.ndarray | None = None,
     ):
         lengths = [len(text) for text in texts]
         super().__init__(lengths, config.batch_size, config.seed, config.buckets)
@@ -46,7 +43,6 @@ class WordBatches(BucketedBatches):
         self.weights = weights
         self.classes = classes
         self.config = config
-        self.given = given
 
     def make_batch(self, indices: np.ndarray, rng: np.random.Generator):
         config = self.config
@@ -56,11 +52,7 @@ class WordBatches(BucketedBatches):
             parts = ids[:, :, 1:]
             parts[rng.random(parts.shape, "float32") < config.slot_dropout] = 0
         targets = self.targets[indices]
-        wanted = one_hot(targets, self.classes)
-        if self.given is not None:
-            heard = rng.random((len(indices), 1)) >= config.alone
-            wanted = np.hstack([wanted, self.given[indices] * heard.astype("float32")])
-        batch = ids, wanted
+        batch = ids, one_hot(targets, self.classes)
         return batch if self.weights is None else (*batch, self.weights[targets])
 
     def _dropped(self, text: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -1,19 +1,12 @@
-"""Naive Bayes beside the network: counts in closed form, one table in the file.
+"""Naive Bayes: what the linear classifier starts from.
 
-On a few thousand texts the counts of words and pairs know things that a network
-has not seen often enough to learn; what they do not know, order above all, the
-network learns. It is trained on what naive Bayes leaves to be said: the logits of
-both are added in the loss. There the counts are those of all other texts, since a
-text that counts itself gives its own label away (stacking: Wolpert 1992, Neural
-Networks 5). Naive Bayes over words and pairs is the part of Wang & Manning 2012
-("Baselines and bigrams", ACL) that needs no training.
+On few texts, counts know the worth of a word that gradients reach too rarely
+(Wang & Manning 2012, "Baselines and bigrams", ACL).
 """
 
 from collections.abc import Sequence
 
-import keras
 import numpy as np
-from keras import ops
 
 from apps.text.hashing import POSITIONS, SLOTS
 
@@ -25,133 +18,63 @@ _LARGEST_SAMPLE = 3000
 """Texts that smoothing and weights are fitted on."""
 
 
-@keras.saving.register_keras_serializable("seqcore.text")
-class NaiveBayes(keras.layers.Layer):
-    """Adds the log probabilities of naive Bayes to a network's logits.
+def naive_bayes(
+    texts: Sequence[np.ndarray], targets: Sequence[int], features: int, classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """A linear classifier in closed form, for `linear.LinearVotes`.
 
-    While training it passes the logits through: `ResidualCrossentropy` adds those
-    of counts that leave the text out.
-
-    Inputs: logits [batch, classes] and bucket numbers int32 [batch, words, slots],
-    0 for a slot that is not in use. Output: logits [batch, classes].
-
-    Args:
-        buckets: Largest bucket number.
-    """
-
-    def __init__(self, buckets: int, **kwargs):
-        super().__init__(**kwargs)
-        self.buckets = buckets
-
-    def build(self, input_shape: list[tuple]) -> None:
-        classes = input_shape[0][-1]
-        self.table = self.add_weight(
-            name="log_ratios",
-            shape=(self.buckets + 1, classes),
-            initializer="zeros",
-            trainable=False,
-        )
-        self.weights_of_slots = self.add_weight(
-            name="slot_weights", shape=(SLOTS,), initializer="zeros", trainable=False
-        )
-        self.prior = self.add_weight(
-            name="log_prior", shape=(classes,), initializer="zeros", trainable=False
-        )
-
-    def call(self, inputs, training=False):
-        logits, ids = inputs
-        if training:
-            return logits
-        # Row 0 is zero: what is padded or not in use adds nothing.
-        votes = ops.sum(ops.take(self.table, ids, axis=0), axis=1)
-        votes = ops.sum(votes * self.weights_of_slots[:, None], axis=1)
-        return logits + votes + self.prior
-
-    def compute_output_shape(self, input_shape: list[tuple]) -> tuple:
-        return tuple(input_shape[0])
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), "buckets": self.buckets}
-
-    def adapt(self, texts: Sequence[np.ndarray], targets: Sequence[int]) -> np.ndarray:
-        """Sets table, weights and prior from the training texts.
-
-        Naive Bayes takes every slot for new evidence and is far too sure of
-        itself. Five weights on its log probabilities (word, pair, the n-grams of
-        either length, prior) make it an equal partner: those under which texts
-        left out of the counts are likeliest.
-
-        Args:
-            texts: int32 [words, SLOTS], one array a text.
-            targets: Class index of each.
-
-        Returns:
-            Logits float32 [texts, classes] of each text by the counts of the others.
-        """
-        classes = self.table.shape[1]
-        y = np.asarray(targets)
-        counts = count(texts, y, self.buckets, classes)
-        prior = np.log((np.bincount(y, minlength=classes) + 1) / (len(y) + classes))
-        prior -= prior.mean()
-        chosen = np.random.default_rng(0).permutation(len(y))[:_LARGEST_SAMPLE]
-        sample, own = [texts[i] for i in chosen], y[chosen]
-        fits = []
-        for smoothing in SMOOTHINGS:
-            evidence = leave_one_out(sample, own, counts, smoothing)
-            same = np.broadcast_to(prior, (len(own), 1, classes))
-            fits.append(fit_weights(np.concatenate([evidence, same], 1), own))
-        best = int(np.argmin([loss for _, loss in fits]))
-        *weights, of_prior = fits[best][0]
-        evidence = leave_one_out(texts, y, counts, SMOOTHINGS[best])
-        logits = np.einsum("g,tgc->tc", weights, evidence) + of_prior * prior
-        self.table.assign(log_ratios(counts, SMOOTHINGS[best]))
-        self.weights_of_slots.assign(np.repeat(weights, SLOT_GROUPS))
-        self.prior.assign(of_prior * prior)
-        return logits.astype("float32")
-
-
-@keras.saving.register_keras_serializable("seqcore.text")
-class ResidualCrossentropy(keras.losses.Loss):
-    """Cross-entropy of a network's logits plus given ones.
+    Naive Bayes takes every slot for new evidence and is far too sure of itself.
+    Five weights on its log probabilities (word, pair, the n-grams of either
+    length, prior) put it right: those under which texts left out of the counts
+    are likeliest, their evidence divided by the root of their length.
 
     Args:
-        label_smoothing: Share of the target spread over all classes.
+        texts: int32 [words, SLOTS], one array a text.
+        targets: Class index of each.
+        features: Largest number of a slot.
+        classes: Number of classes.
 
-    Targets are [batch, 2 * classes]: the class, one-hot, then the given logits;
-    predictions the network's probabilities [batch, classes].
+    Returns:
+        Weights float32 [features + 1, classes] and bias float32 [classes].
     """
-
-    def __init__(self, label_smoothing: float = 0.0, **kwargs):
-        super().__init__(**kwargs)
-        self.label_smoothing = label_smoothing
-
-    def call(self, y_true, y_pred):
-        classes = y_pred.shape[-1]
-        target, given = y_true[:, :classes], y_true[:, classes:]
-        smooth = self.label_smoothing
-        target = target * (1.0 - smooth) + smooth / classes
-        logits = ops.log(ops.maximum(y_pred, 1e-9)) + given
-        return -ops.sum(target * ops.log_softmax(logits), axis=-1)
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+    y = np.asarray(targets)
+    counts = count(texts, y, features, classes)
+    prior = np.log((np.bincount(y, minlength=classes) + 1) / (len(y) + classes))
+    prior -= prior.mean()
+    chosen = np.random.default_rng(0).permutation(len(y))[:_LARGEST_SAMPLE]
+    sample, own = [texts[i] for i in chosen], y[chosen]
+    roots = np.sqrt([(text > 0).sum() for text in sample])
+    fits = []
+    for smoothing in SMOOTHINGS:
+        evidence = leave_one_out(sample, own, counts, smoothing)
+        evidence /= roots[:, None, None]
+        same = np.broadcast_to(prior, (len(own), 1, classes))
+        fits.append(fit_weights(np.concatenate([evidence, same], 1), own))
+    best = int(np.argmin([loss for _, loss in fits]))
+    *weights, of_prior = fits[best][0]
+    by_slot = np.repeat(weights, SLOT_GROUPS)
+    of_number = np.zeros(features + 1)
+    for slot in range(SLOTS):  # a number is always of the same group
+        of_number[np.concatenate([text[:, slot] for text in texts])] = by_slot[slot]
+    rows = log_ratios(counts, SMOOTHINGS[best]) * of_number[:, None]
+    return rows.astype("float32"), (of_prior * prior).astype("float32")
 
 
 def count(
-    texts: Sequence[np.ndarray], targets: np.ndarray, buckets: int, classes: int
+    texts: Sequence[np.ndarray], targets: np.ndarray, features: int, classes: int
 ) -> np.ndarray:
-    """float64 [buckets + 1, classes]: slots of a bucket in the texts of a class."""
+    """float64 [features + 1, classes]: slots of a number in the texts of a class."""
     ids = np.concatenate([text.ravel() for text in texts]).astype("int64")
     y = np.repeat(targets, [text.size for text in texts])
-    size = (buckets + 1) * classes
+    size = (features + 1) * classes
     counts = np.bincount(ids * classes + y, minlength=size).astype("float64")
-    counts = counts.reshape(buckets + 1, classes)
+    counts = counts.reshape(features + 1, classes)
     counts[0] = 0
     return counts
 
 
 def log_ratios(counts: np.ndarray, smoothing: float) -> np.ndarray:
-    """Log probability of each bucket in each class, less its mean over the classes.
+    """Log probability of each number in each class, less its mean over the classes.
 
     What all classes share is no evidence. Row 0, an unused slot, is zero.
     """

@@ -29,6 +29,10 @@ word long. The same character inside a text is a separator."""
 
 TABLE_SIZE = 0x2000
 
+KINDS = 4
+"""Kinds of words that a model does not know, numbered from 1: those that begin with
+a capital letter (+1) and with a digit (+2) apart."""
+
 SEPARATORS = ((0x2000, 0x2010), (0x2028, 0x2030), (0x205F, 0x2070), (0x3000, 0x3001))
 """Half-open ranges at and above U+2000: spaces and format characters."""
 

@@ -4,6 +4,7 @@ import dataclasses
 
 from apps.core.config import TrainingConfig
 from apps.core.errors import UserError
+from apps.text.characters import KINDS
 
 MODELS = ("lstm", "clstm", "rnn", "dense")
 
@@ -20,10 +21,11 @@ class TextConfig(TrainingConfig):
     label_smoothing: float = 0.1
     weight_averaging: float = 0.97
     # Text and table
-    word_buckets: int = 0
-    """Vectors for whole words; 0: as the number of classes has it."""
-    ngram_buckets: int = 0
-    """Vectors for pairs of words and for character n-grams; 0: likewise."""
+    features: int = 0
+    """Words, pairs of words and character n-grams that the model knows, the most
+    frequent ones; 0: as many as the number of classes leaves room for."""
+    least: int = 2
+    """Training texts that a word, pair or n-gram must occur in to be known."""
     max_words: int = 400
     """Words read of a text; the rest of a longer one is left out."""
     vectors: str = ""
@@ -31,11 +33,10 @@ class TextConfig(TrainingConfig):
     # Layers
     embedding: int = 0
     """Length of a vector; 0: as the number of classes has it."""
-    naive_bayes: bool = True
-    """Adds naive Bayes over the same buckets to the network."""
-    alone: float = 0.5
-    """Share of the training texts that the network answers without naive Bayes, so
-    that it learns more than its mistakes."""
+    networks: int = 2
+    """Networks of different seeds, whose answers the file averages."""
+    linear: bool = True
+    """Averages a linear classifier of the same features with them."""
     length: int = 0
     """Bytes that an exported .tflite takes, no fewer and no more, behind the text
     zeros; 0: any number."""
@@ -73,12 +74,14 @@ class TextConfig(TrainingConfig):
     def validated(self) -> "TextConfig":
         super().validated()
         self._one_of("model", MODELS)
-        self._at_least_1("max_words", "units", "layers", "buckets")
-        for name in ("word_buckets", "ngram_buckets", "embedding", "length"):
+        self._at_least_1("max_words", "units", "layers", "buckets", "least")
+        self._at_least_1("networks")
+        for name in ("embedding", "length"):
             if getattr(self, name) < 0:
                 raise UserError(f"{name}={getattr(self, name)}: must not be negative")
         self._below_1("dropout", "embedding_dropout", "word_dropout", "slot_dropout")
-        self._up_to(1, "alone")
+        if self.features and self.features <= KINDS:
+            raise UserError(f"features={self.features}: must be above {KINDS}, or 0")
         if not 0 < self.validation < 1:
             raise UserError(f"validation={self.validation}: must be between 0 and 1")
         if self.text_column.isdigit() != self.label_column.isdigit():

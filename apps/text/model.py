@@ -1,12 +1,13 @@
-"""The text models: bucket numbers of words and their parts to class probabilities."""
+"""The text models: numbers of words and their parts to class probabilities."""
 
 from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
 
-from apps.text.bayes import NaiveBayes
-from apps.text.hashing import SLOTS, WordHash
+from apps.text.hashing import SLOTS
+from apps.text.linear import LinearVotes
+from apps.text.words import WordHash
 from seqcore import LSTM, RNN
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ INITIAL = 0.01
 TABLE_WEIGHTS = 1_200_000
 """Weights of the tables where the settings leave their sizes open: a byte each in
 the int8 file."""
-MOST_BUCKETS = 65_536
+MOST_FEATURES = 65_536
 FEW_CLASSES = 12
 
 
@@ -36,20 +37,20 @@ class WordEmbedding(keras.layers.Layer):
     so no mask, which spares an exported file the masking.
 
     Args:
-        buckets: Number of vectors in the table; bucket numbers go from 1 to this.
+        features: Number of vectors in the table; numbers go from 1 to this.
         units: Length of a vector.
     """
 
-    def __init__(self, buckets: int, units: int, **kwargs):
+    def __init__(self, features: int, units: int, **kwargs):
         super().__init__(**kwargs)
-        self.buckets = buckets
+        self.features = features
         self.units = units
         self.supports_masking = True
 
     def build(self, input_shape: tuple) -> None:
         self.table = self.add_weight(
             name="table",
-            shape=(self.buckets + 1, self.units),
+            shape=(self.features + 1, self.units),
             initializer=keras.initializers.RandomUniform(-INITIAL, INITIAL),
         )
 
@@ -68,7 +69,7 @@ class WordEmbedding(keras.layers.Layer):
         return (*input_shape[:-1], self.units)
 
     def get_config(self) -> dict:
-        return {**super().get_config(), "buckets": self.buckets, "units": self.units}
+        return {**super().get_config(), "features": self.features, "units": self.units}
 
 
 @keras.saving.register_keras_serializable("seqcore.text")
@@ -117,48 +118,97 @@ class Pooling(keras.layers.Layer):
         return (input_shape[0], 2 * input_shape[-1])
 
 
+@keras.saving.register_keras_serializable("seqcore.text")
+class Together(keras.layers.Layer):
+    """Logits of several classifiers, [batch, classes] each, to probabilities.
+
+    The mean of their log probabilities, as of experts of equal weight (Hinton 1999,
+    "Products of experts").
+    """
+
+    def call(self, logits):
+        return ops.softmax(sum(ops.log_softmax(each) for each in logits) / len(logits))
+
+    def compute_output_shape(self, input_shape: list[tuple]) -> tuple:
+        return tuple(input_shape[0])
+
+
+@keras.saving.register_keras_serializable("seqcore.text")
+class EachCrossentropy(keras.losses.Loss):
+    """Sum of the cross-entropies of several classifiers, each by itself.
+
+    Args:
+        label_smoothing: Share of the target spread over all classes.
+
+    Targets are [batch, classes], predictions logits [batch, classifiers, classes].
+    """
+
+    def __init__(self, label_smoothing: float = 0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        smooth = self.label_smoothing
+        target = y_true * (1.0 - smooth) + smooth / y_pred.shape[-1]
+        return -ops.sum(target[:, None] * ops.log_softmax(y_pred), axis=(1, 2))
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
 def build(config: "TextConfig", classes: int) -> keras.Model:
     """The model: UTF-8 bytes, int32 [batch, n], to probabilities [batch, classes].
 
-    It is two parts: `words`, a `WordHash`, and `classifier`, which is what is
-    trained, on bucket numbers.
+    It is two parts: `words`, a `WordHash`, and `classifier`, on its numbers.
     """
     data = keras.Input((None,), dtype="int32", name="text")
     classifier = build_classifier(config, classes)
-    words = word_hash(config, classes)
+    features, _ = sizes(config, classes)
+    words = WordHash(features, config.max_words, name="words")
     return keras.Model(data, classifier(words(data)), name="text")
 
 
-def word_hash(config: "TextConfig", classes: int) -> WordHash:
-    """The layer that hashes words, as `config` sizes it."""
-    word_buckets, ngram_buckets, _ = sizes(config, classes)
-    return WordHash(word_buckets, ngram_buckets, config.max_words, name="words")
-
-
-def sizes(config: "TextConfig", classes: int) -> tuple[int, int, int]:
-    """(word_buckets, ngram_buckets, embedding), those that `config` leaves open
-    chosen for `classes` classes.
+def sizes(config: "TextConfig", classes: int) -> tuple[int, int]:
+    """(features, embedding), those that `config` leaves open chosen for `classes`.
 
     Few classes need few dimensions to be told apart, and what the vectors save
-    goes into buckets: where tens of thousands of words and pairs share a few
-    thousand, most of what is learned about one is said of others. A bucket costs
-    a vector and a number a class.
+    goes into features. A feature costs a vector a network, a number a class and
+    the mark of its bucket.
     """
-    embedding = config.embedding or (16 if classes <= FEW_CLASSES else 64)
-    bucket = embedding + (classes if config.naive_bayes else 0)
-    buckets = min(max(TABLE_WEIGHTS // bucket, 1024), MOST_BUCKETS)
-    word_buckets = config.word_buckets or buckets // 3 | 1
-    return word_buckets, config.ngram_buckets or (buckets - buckets // 3) | 1, embedding
+    embedding = config.embedding or (16 if classes <= FEW_CLASSES else 20)
+    feature = 1 + config.networks * embedding + (classes if config.linear else 0)
+    features = min(max(TABLE_WEIGHTS // feature, 1024), MOST_FEATURES)
+    return config.features or features | 1, embedding
 
 
 def build_classifier(config: "TextConfig", classes: int) -> keras.Model:
-    """Bucket numbers, int32 [batch, words, SLOTS], to probabilities."""
+    """Numbers of words, int32 [batch, words, SLOTS], to probabilities."""
     ids = keras.Input((None, SLOTS), dtype="int32", name="ids")
-    word_buckets, ngram_buckets, embedding = sizes(config, classes)
-    buckets = word_buckets + ngram_buckets
-    embed = WordEmbedding(buckets, embedding, name="embedding")
-    x = keras.layers.SpatialDropout1D(config.embedding_dropout)(embed(ids))
-    bag = Pooling(name="bag")(x)
+    features, embedding = sizes(config, classes)
+    logits = []
+    for number in range(config.networks):
+        name = f"embedding_{number}" if number else "embedding"
+        x = WordEmbedding(features, embedding, name=name)(ids)
+        logits.append(_network(config, x, classes))
+    if config.linear:
+        logits.append(LinearVotes(features, classes, name="linear")(ids))
+    x = Together(name="probabilities")(logits)
+    return keras.Model(ids, x, name="classifier")
+
+
+def build_experts(classifier: keras.Model) -> keras.Model:
+    """What is trained: a classifier's parts, to logits [batch, parts, classes].
+
+    The layers are those of `classifier`.
+    """
+    logits = classifier.get_layer("probabilities").input
+    return keras.Model(classifier.input, ops.stack(logits, axis=1), name="experts")
+
+
+def _network(config: "TextConfig", x, classes: int):
+    """Word vectors [batch, words, units] to logits."""
+    x = keras.layers.SpatialDropout1D(config.embedding_dropout)(x)
+    bag = Pooling()(x)
     if config.model == "clstm":
         x = MaskedConv1D(config.units, 3, padding="same", activation="relu")(x)
         x = keras.layers.SpatialDropout1D(config.embedding_dropout)(x)
@@ -168,12 +218,8 @@ def build_classifier(config: "TextConfig", classes: int) -> keras.Model:
             x = keras.layers.Bidirectional(layer(config.units, return_sequences=True))(
                 x
             )
-        x = keras.layers.Concatenate()([Pooling(name="pooled")(x), bag])
+        x = keras.layers.Concatenate()([Pooling()(x), bag])
     else:
         x = keras.layers.Dense(config.units, activation="relu")(bag)
     x = keras.layers.Dropout(config.dropout)(x)
-    x = keras.layers.Dense(classes, name="logits")(x)
-    if config.naive_bayes:
-        x = NaiveBayes(buckets, name="naive_bayes")([x, ids])
-    x = keras.layers.Softmax(name="probabilities")(x)
-    return keras.Model(ids, x, name="classifier")
+    return keras.layers.Dense(classes)(x)

@@ -14,7 +14,6 @@ from apps.core.errors import UserError
 from apps.core.task import Data, Split, Task
 from apps.text import model as models
 from apps.text.batches import WordBatches, class_weights, padded
-from apps.text.bayes import ResidualCrossentropy
 from apps.text.config import TextConfig
 from apps.text.explain import word_effects
 from apps.text.sources import find
@@ -47,8 +46,10 @@ class TextTask(Task[TextConfig]):
         "Lower-casing and the splitting into words are part of the model"
     )
 
-    _left_out: np.ndarray | None = None
-    """Logits of the training texts by naive Bayes, from `build_model`."""
+    _experts: keras.Model
+    """What `build_model` leaves to be trained."""
+    _hashed: list[np.ndarray]
+    """The numbers of the training texts' words, from `build_model`."""
 
     def load(
         self,
@@ -102,53 +103,43 @@ class TextTask(Task[TextConfig]):
 
     def build_model(self, data: Data) -> keras.Model:
         model = models.build(self.config, len(data.labels))
+        train = data.splits["train"]
+        words = model.get_layer("words")
+        # A vector tells more of a word than the one text that it occurs in.
+        words.adapt(train.inputs, 1 if self.config.vectors else self.config.least)
+        self._hashed = words.many(train.inputs)
         if self.config.vectors:
             from apps.text.vectors import set_vectors
 
             found = set_vectors(
-                model,
-                self.config.vectors,
-                [decode(value) for value in data.splits["train"].inputs],
+                model, self.config.vectors, [decode(value) for value in train.inputs]
             )
             _say(f"{self.config.vectors}: {found} words of the training data found")
-        if self.config.naive_bayes:
-            train = data.splits["train"]
-            hashed = model.get_layer("words").many(train.inputs)
-            classifier = model.get_layer("classifier")
-            layer = classifier.get_layer("naive_bayes")
-            self._left_out = layer.adapt(hashed, train.targets)
+        classifier = model.get_layer("classifier")
+        if self.config.linear:
+            classifier.get_layer("linear").start(self._hashed, train.targets)
+        self._experts = models.build_experts(classifier)
         return model
 
     def fixed_shape(self, model: keras.Model) -> tuple[int, ...] | None:
         return (1, self.config.length) if self.config.length else None
 
     def trained_part(self, model: keras.Model) -> keras.Model:
-        """The classifier: hashing has no weights, and batches bring it done."""
-        return model.get_layer("classifier")
+        """The classifier's parts: hashing has nothing to train."""
+        return self._experts
 
     def compile(self, model: keras.Model, optimizer: keras.Optimizer) -> None:
-        if self.config.naive_bayes:
-            loss = ResidualCrossentropy(self.config.label_smoothing)
-            model.compile(optimizer=optimizer, loss=loss)
-        else:
-            super().compile(model, optimizer)
+        loss = models.EachCrossentropy(self.config.label_smoothing)
         # XLA saves a quarter of a step here and takes many seconds to compile
         # each bucket length: more than a training on short texts ever saves.
-        model.jit_compile = False
+        model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
 
     def training_batches(self, split: Split) -> Batches:
-        config = self.config
         classes = max(split.targets) + 1
-        hashing = models.word_hash(config, classes)
-        weights = class_weights(split.targets, classes) if config.balance else None
-        return WordBatches(
-            hashing.many(split.inputs),
-            split.targets,
-            weights,
-            classes,
-            config,
-            self._left_out,
-        )
+        weights = None
+        if self.config.balance:
+            weights = class_weights(split.targets, classes)
+        return WordBatches(self._hashed, split.targets, weights, classes, self.config)
 
     def outputs(self, model: Any, split: Split) -> list[np.ndarray]:
         if self.config.length:

@@ -7,8 +7,10 @@ import keras
 import numpy as np
 
 from apps.core.errors import UserError
-from apps.text.hashing import WordHash
+from apps.text.characters import KINDS
+from apps.text.model import WordEmbedding
 from apps.text.splits import normalised
+from apps.text.words import WordHash
 
 
 def read_vectors(path: str, wanted: set[str]) -> dict[str, np.ndarray]:
@@ -47,7 +49,7 @@ def read_vectors(path: str, wanted: set[str]) -> dict[str, np.ndarray]:
 
 
 def set_vectors(model: keras.Model, path: str, texts: Sequence[str]) -> int:
-    """Starts the table of `model` from pre-trained vectors; returns how many.
+    """Starts the networks of `model` from pre-trained vectors; returns how many.
 
     Vectors longer than the table's are reduced to their principal components,
     shorter ones leave the rest as it is. All are scaled to the spread that the
@@ -60,21 +62,25 @@ def set_vectors(model: keras.Model, path: str, texts: Sequence[str]) -> int:
     vectors = read_vectors(path, wanted)
     if not vectors:
         raise UserError(f"{path}: has none of the words of the training texts")
-    embedding = model.get_layer("classifier").get_layer("embedding")
+    layers = model.get_layer("classifier").layers
+    tables = [layer.table for layer in layers if isinstance(layer, WordEmbedding)]
     hashing = model.get_layer("words")
     assert isinstance(hashing, WordHash)
-    table = np.array(keras.ops.convert_to_numpy(embedding.table))
     values = np.stack(list(vectors.values()))
     values -= values.mean(0)
-    if values.shape[1] > table.shape[1]:
+    units = tables[0].shape[1]
+    if values.shape[1] > units:
         _, _, axes = np.linalg.svd(values, full_matrices=False)
-        values = values @ axes[: table.shape[1]].T
+        values = values @ axes[:units].T
     values *= _SPREAD / max(float(values.std()), 1e-12)
     encoded = [np.frombuffer(w.encode(), "uint8").astype("int32") for w in vectors]
-    for word, value in zip(hashing.many(encoded), values, strict=True):
-        if len(word) == 2:  # the word and the end: not split further
-            table[word[0, 0], : len(value)] = value
-    embedding.table.assign(table)
+    # A word alone is two, itself and the end; others are split further.
+    words = [word[0, 0] if len(word) == 2 else 0 for word in hashing.many(encoded)]
+    known = np.array(words) > KINDS
+    for table in tables:
+        rows = np.array(keras.ops.convert_to_numpy(table))
+        rows[np.array(words)[known], : values.shape[1]] = values[known]
+        table.assign(rows)
     return len(vectors)
 
 

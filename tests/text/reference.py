@@ -1,6 +1,6 @@
 """Plain Python reading of the hashing rules, a character at a time.
 
-Written from the description in apps/text/characters.py and hashing.py, with
+Written from the description in apps/text/characters.py, hashing.py and words.py, with
 none of its tensor code: what the layer computes must equal this.
 """
 
@@ -52,25 +52,26 @@ def read(code: int) -> tuple[int, str]:
     return (ord(lower) if single else code), "letter"
 
 
-def words(data: bytes) -> list[list[int]]:
-    found: list[list[int]] = []
+def words(data: bytes) -> list[tuple[list[int], int]]:
+    """Words in lower case, and the first character of each as it stands."""
+    found: list[tuple[list[int], int]] = []
     open_word = False
     for code in code_points(data.replace(b"\x01", b"\0")):
         lower, kind = read(code)
         if kind == "letter" and open_word:
-            found[-1].append(lower)
+            found[-1][0].append(lower)
         elif kind != "separator":
-            found.append([lower])
+            found.append(([lower], code))
         open_word = kind == "letter"
-    return [*found, [characters.END]]
+    return [*found, ([characters.END], characters.END)]
 
 
 def wrap(value: int) -> int:
     return (value + 2**31) % 2**32 - 2**31
 
 
-def bucket(hashed: int, buckets: int) -> int:
-    return wrap(wrap(hashed) * hashing.MULTIPLIER) // 512 % buckets
+def scattered(hashed: int, multiplier: int, below: int) -> int:
+    return wrap(wrap(hashed) * multiplier) // 512 % below
 
 
 def word_hash(word: list[int]) -> int:
@@ -80,32 +81,43 @@ def word_hash(word: list[int]) -> int:
     return wrap(total)
 
 
-def ids(
-    data: bytes, word_buckets: int, ngram_buckets: int, max_words: int
-) -> list[list[int]]:
+def hashes(word: list[int], before: int | None) -> list[int | None]:
+    """Hashes of a word, of the pair that it ends and of its n-grams."""
+    hashed = word_hash(word)
+    pair = None if before is None else before * hashing.NGRAM_MULTIPLIER + hashed
+    row: list[int | None] = [hashed, pair]
+    for n in hashing.NGRAMS:
+        for start in range(hashing.POSITIONS):
+            gram = word[start : start + n]
+            if len(gram) < n:
+                row.append(None)
+                continue
+            value = gram[0] + (hashing.STARTS_WORD if start == 0 else 0)
+            for code in gram[1:]:
+                value = value * hashing.NGRAM_MULTIPLIER + code
+            ends = start + n == len(word)
+            row.append(value + (hashing.ENDS_WORD if ends else n * hashing.LENGTH_SALT))
+    return row
+
+
+def number(hashed: int | None, owners: list[int]) -> int:
+    """The number of the bucket that a hash owns, or 0."""
+    if hashed is None:
+        return 0
+    mark = scattered(hashed, hashing.LENGTH_SALT, 255) + 1
+    for multiplier in (hashing.MULTIPLIER, hashing.NGRAM_MULTIPLIER):
+        bucket = scattered(hashed, multiplier, len(owners))
+        if owners[bucket] == mark:
+            return characters.KINDS + 1 + bucket
+    return 0
+
+
+def ids(data: bytes, owners: list[int], max_words: int) -> list[list[int]]:
     rows = []
     before = None
-    for word in words(data)[:max_words]:
-        hashed = word_hash(word)
-        row = [1 + bucket(hashed, word_buckets)]
-        first = 1 + word_buckets
-        if before is None:
-            row.append(0)
-        else:
-            pair = before * hashing.NGRAM_MULTIPLIER + hashed
-            row.append(first + bucket(pair, ngram_buckets))
-        before = hashed
-        for n in hashing.NGRAMS:
-            for start in range(hashing.POSITIONS):
-                gram = word[start : start + n]
-                if len(gram) < n:
-                    row.append(0)
-                    continue
-                value = gram[0] + (hashing.STARTS_WORD if start == 0 else 0)
-                for code in gram[1:]:
-                    value = value * hashing.NGRAM_MULTIPLIER + code
-                ends = start + n == len(word)
-                value += hashing.ENDS_WORD if ends else n * hashing.LENGTH_SALT
-                row.append(first + bucket(value, ngram_buckets))
-        rows.append(row)
+    for word, first in words(data)[:max_words]:
+        row = [number(hashed, owners) for hashed in hashes(word, before)]
+        kind = 1 + (first != word[0]) + 2 * (ord("0") <= word[0] <= ord("9"))
+        rows.append([row[0] or kind, *row[1:]])
+        before = word_hash(word)
     return rows

@@ -17,7 +17,7 @@ from apps.text.task import TextTask, decode, encode
 SMALL = (
     *("--config", "clstm"),
     *("--set", "epochs=8", "--set", "units=8", "--set", "embedding=8"),
-    *("--set", "word_buckets=301", "--set", "ngram_buckets=301"),
+    *("--set", "features=601", "--set", "least=1"),
     *("--set", "buckets=2", "--set", "batch_size=32"),
 )
 CARD, WEATHER = "card lost stolen wallet", "rain sunny cold umbrella"
@@ -143,7 +143,11 @@ def test_training_on_bad_files(tmp_path, capsys, content, message):
 
 
 @pytest.mark.parametrize(
-    "setting", ["model=gru", "dropout=1", "units=0", "validation=1", "text_column=3"]
+    "setting",
+    [
+        *("model=gru", "dropout=1", "units=0", "validation=1", "text_column=3"),
+        *("features=3", "networks=0", "least=0"),
+    ],
 )
 def test_settings_are_checked(setting, messages, tmp_path, capsys):
     line = fails(

@@ -1,14 +1,15 @@
-"""Naive Bayes in closed form, and the loss that trains a network beside it."""
+"""Naive Bayes in closed form, and the linear classifier that starts from it."""
 
 import keras
 import numpy as np
 import pytest
 
+from apps.core.task import Data, Split
 from apps.text import bayes
-from apps.text import model as models
 from apps.text.config import TextConfig
 from apps.text.hashing import SLOTS
-from apps.text.task import encode
+from apps.text.linear import LinearVotes
+from apps.text.task import TextTask, encode
 
 RNG = np.random.default_rng(0)
 BUCKETS, CLASSES = 40, 3
@@ -67,54 +68,37 @@ def test_weights_minimise_the_cross_entropy():
         assert cross_entropy(weights + step) > cross_entropy(weights)
 
 
-def test_layer_speaks_at_inference_only():
+def grouped(texts):
+    """Numbers of which every one belongs to one group of slots, as hashing has it."""
+    starts = np.repeat([0, 10, 20, 30], bayes.SLOT_GROUPS)
+    return [
+        np.where(t > 0, 1 + (t - 1) % 10 + starts, 0).astype("int32") for t in texts
+    ]
+
+
+def test_linear_classifier_starts_as_naive_bayes():
     texts, targets = some_texts(300)
-    layer = bayes.NaiveBayes(BUCKETS)
-    ids = np.stack([np.resize(text, (5, SLOTS)) for text in texts])
-    logits = np.zeros((300, CLASSES), "float32")
-    layer([logits, ids])
-    given = layer.adapt(texts, targets)
-    assert given.shape == (300, CLASSES)
-    np.testing.assert_array_equal(layer([logits, ids], training=True), logits)
-    assert (given.argmax(1) == targets).mean() > 0.6  # chance is a third
-    padded = np.zeros((2, 9, SLOTS), "int32")
-    padded[0, : len(texts[0])] = texts[0]
-    alone = layer([logits[:1], texts[0][None]])
-    np.testing.assert_allclose(layer([logits[:2], padded])[:1], alone, atol=1e-5)
-    assert layer.trainable_weights == []
+    texts = grouped(texts)
+    layer = LinearVotes(BUCKETS, CLASSES)
+    layer.build((None, None, SLOTS))
+    layer.start(texts, targets)
+    padded = np.zeros((300, 9, SLOTS), "int32")
+    for row, text in enumerate(texts):
+        padded[row, : len(text)] = text
+    logits = keras.ops.convert_to_numpy(layer(padded))
+    assert (logits.argmax(1) == targets).mean() > 0.6  # chance is a third
+    rows, bias = bayes.naive_bayes(texts, targets, BUCKETS, CLASSES)
+    one = rows[texts[0]].sum((0, 1)) / np.sqrt((texts[0] > 0).sum()) + bias
+    np.testing.assert_allclose(logits[0], one, rtol=1e-3, atol=1e-4)
+    alone = layer(texts[0][None])  # padding adds nothing
+    np.testing.assert_allclose(alone, logits[:1], atol=1e-5)
 
 
-def test_loss_adds_the_given_logits():
-    network = RNG.normal(size=(6, CLASSES)).astype("float32")
-    given = RNG.normal(size=(6, CLASSES)).astype("float32")
-    target = np.eye(CLASSES, dtype="float32")[[0, 1, 2, 0, 1, 2]]
-    loss = bayes.ResidualCrossentropy(0.1)
-    found = loss(np.hstack([target, given]), keras.ops.softmax(network))
-    reference = keras.losses.CategoricalCrossentropy(True, label_smoothing=0.1)
-    assert float(found) == pytest.approx(
-        float(reference(target, network + given)), 1e-4
-    )
-    again = bayes.ResidualCrossentropy.from_config(loss.get_config())
-    assert again.label_smoothing == 0.1
-
-
-def test_model_learns_from_counts_alone():
-    """Untrained, the network says next to nothing; the counts tell the words apart."""
-    texts = [f"{word} thing {i}" for i in range(20) for word in ("good", "bad")]
-    config = TextConfig(model="dense", word_buckets=997, ngram_buckets=997)
-    model = models.build(config, 2)
-    hashed = model.get_layer("words").many([encode(text) for text in texts])
-    layer = model.get_layer("classifier").get_layer("naive_bayes")
-    layer.adapt(hashed, [0, 1] * 20)
+def test_model_knows_the_counts_before_training():
+    """Untrained, the networks say next to nothing; the counts tell words apart."""
+    texts = [encode(f"{w} thing {i}") for i in range(20) for w in ("good", "bad")]
+    split = Split("train", texts, [0, 1] * 20, [""] * 40)
+    task = TextTask(TextConfig(model="dense", features=997))
+    model = task.build_model(Data(("good", "bad"), {"train": split}, {}))
     answers = [model(encode(text)[None]) for text in ("so good", "bad, really")]
     assert [int(np.argmax(answer)) for answer in answers] == [0, 1]
-
-
-@pytest.mark.parametrize("classes", [2, 7, 20, 77, 150])
-def test_open_sizes_fit_the_file(classes):
-    words, ngrams, embedding = models.sizes(TextConfig(), classes)
-    weights = (words + ngrams + 1) * (embedding + classes)
-    assert 600_000 < weights <= 1.001 * models.TABLE_WEIGHTS
-    assert words % 2 and ngrams % 2
-    fixed = TextConfig(word_buckets=5, ngram_buckets=6, embedding=7)
-    assert models.sizes(fixed, classes) == (5, 6, 7)

@@ -11,15 +11,14 @@ from apps.text.batches import padded
 from apps.text.config import MODELS, TextConfig
 from apps.text.task import encode
 
-SMALL = TextConfig(
-    word_buckets=97, ngram_buckets=89, embedding=8, units=6, max_words=30
-)
+SMALL = TextConfig(features=186, embedding=8, units=6, max_words=30)
 TEXTS = ("Where is my card?", "yes", "Моя карта потерялась, помогите мне скорее", "")
 
 
 def build(name: str) -> keras.Model:
     keras.utils.set_random_seed(3)
     model = models.build(dataclasses.replace(SMALL, model=name), 3)
+    model.get_layer("words").adapt([encode(text) for text in TEXTS], 1)
     # Large weights, so that a difference would show.
     for weight in model.trainable_weights:
         weight.assign(weight * 3 + 0.05)
@@ -62,6 +61,38 @@ def test_word_embedding_adds_word_pair_and_mean_of_ngrams():
     np.testing.assert_allclose(layer(ids), expected, rtol=1e-6)
     np.testing.assert_array_equal(layer.compute_mask(ids), [[1, 0], [1, 1]])
     assert layer.compute_mask(ids[:1]) is None
+
+
+def test_parts_are_trained_alone_and_answer_together():
+    model = build("dense")
+    classifier = model.get_layer("classifier")
+    experts = models.build_experts(classifier)
+    ids = model.get_layer("words").many([encode(TEXTS[0])])[0][None]
+    logits = keras.ops.convert_to_numpy(experts(ids))
+    assert logits.shape == (1, SMALL.networks + 1, 3)
+    likely = keras.ops.convert_to_numpy(keras.ops.log_softmax(logits))
+    assert np.ptp(likely, axis=1).min() > 1e-3  # networks of different seeds
+    expected = np.exp(likely.mean(1))
+    expected /= expected.sum()
+    np.testing.assert_allclose(classifier(ids), expected, rtol=1e-5)
+    loss = models.EachCrossentropy(0.1)
+    reference = keras.losses.CategoricalCrossentropy(True, label_smoothing=0.1)
+    target = np.array([[0, 1, 0]], "float32")
+    each = sum(float(reference(target, logits[:, i])) for i in range(3))
+    assert float(loss(target, logits)) == pytest.approx(each, rel=1e-5)
+    assert models.EachCrossentropy.from_config(loss.get_config()).label_smoothing == 0.1
+    assert experts.trainable_variables == classifier.trainable_variables
+
+
+@pytest.mark.parametrize("classes", [2, 7, 20, 77, 150])
+def test_open_sizes_fit_the_file(classes):
+    config = TextConfig()
+    features, embedding = models.sizes(config, classes)
+    weights = (features + 1) * (1 + config.networks * embedding + classes)
+    assert 600_000 < weights <= 1.001 * models.TABLE_WEIGHTS
+    assert features % 2
+    fixed = TextConfig(features=11, embedding=7)
+    assert models.sizes(fixed, classes) == (11, 7)
 
 
 def test_pooling_leaves_padding_out():

@@ -10,7 +10,7 @@ from apps.text.config import TextConfig
 from apps.text.task import encode
 from apps.text.vectors import read_vectors, set_vectors
 
-CONFIG = TextConfig(model="dense", word_buckets=101, ngram_buckets=7, embedding=3)
+CONFIG = TextConfig(model="dense", features=101, embedding=3)
 
 
 def test_words_get_their_vectors(tmp_path):
@@ -19,13 +19,18 @@ def test_words_get_their_vectors(tmp_path):
     found = read_vectors(str(path), {"card", "rain", "sun"})
     assert found["card"].tolist() == [1, 0, 0, 1]
     model = models.build(CONFIG, 2)
+    model.get_layer("words").adapt([encode("Card rain sun")], 1)
     assert set_vectors(model, str(path), ["My card", "rain sun"]) == 3
-    embedding = model.get_layer("classifier").get_layer("embedding")
-    table = keras.ops.convert_to_numpy(embedding.table)
-    rows = [
-        table[model.get_layer("words")(encode(word)[None])[0, 0, 0]]
+    ids = [
+        int(model.get_layer("words")(encode(word)[None])[0, 0, 0])
         for word in ("CARD", "rain", "sun")
     ]
+    first, second = (
+        keras.ops.convert_to_numpy(model.get_layer("classifier").get_layer(n).table)
+        for n in ("embedding", "embedding_1")
+    )
+    rows = first[ids]
+    np.testing.assert_array_equal(second[ids], rows)
     # Reduced from four to three dimensions; three points keep their distances.
     original = np.array([[1, 0, 0, 1], [0, 2, 0, -1], [0, 0, 1, 0]], float)
     for i, j in ((0, 1), (0, 2), (1, 2)):

@@ -158,12 +158,12 @@ def test_unknown_words_keep_their_kind(layer):
 def test_every_owner_answers_to_its_own_number():
     """Distinct numbers for distinct words, and hardly any for words never seen."""
     known = [f"w{i}" for i in range(400)]
-    layer = WordHash(1021, 10)
+    layer = WordHash(8191, 10)
     texts = [as_bytes(word.encode()) for word in known]
     placed = layer.adapt(texts, 1)
     own = np.array([ids[0, 0] for ids in layer.many(texts)])
     told = own[own > KINDS]
-    assert len(told) > 250
+    assert len(told) > 390
     assert len(np.unique(told)) > 0.98 * len(told)
     assert placed == np.count_nonzero(keras.ops.convert_to_numpy(layer.owners))
     strangers = [as_bytes(f"q{i}x".encode()) for i in range(1000)]

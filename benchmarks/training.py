@@ -9,11 +9,12 @@ the step function that ``fit`` (``predict`` for the forward pass) calls, torch's
 zero_grad, forward, backward, step. With masks, lengths are drawn evenly from half
 the time steps to all of them; torch gets them as a packed sequence.
 
-Each framework has a process of its own. Within a round every contender runs once,
-in turn, so that a disturbance hits all alike; the table gives medians over the
-rounds and, for the peers, the ratio of medians (peer / seqcore: above 1, seqcore
-is faster). Memory is the highest resident set during ten training steps in a fresh
-process, less what it was before the model was made: it includes what compiling takes.
+Each framework has a process of its own. Within a round every contender runs twice,
+in turn, so that a disturbance hits all alike, and its second run counts: in ``fit``
+too a step follows upon a step. The table gives medians over the rounds and, for the
+peers, the ratio of medians (peer / seqcore: above 1, seqcore is faster). Memory is the
+highest resident set during ten training steps in a fresh process, less what it was
+before the model was made: it includes what compiling takes.
 
 The three parts, each of which can be had alone with ``--parts``: ``time`` is the table
 above, ``length`` shows seqcore's cost and memory for growing numbers of time steps,
@@ -65,6 +66,7 @@ def serve():
             answer = {}
             for name, functions in prepared.items():
                 for what, function in functions.items():
+                    function()  # Or whoever is first finds the caches cold.
                     start = time.perf_counter()
                     function()
                     answer[f"{name} {what}"] = time.perf_counter() - start

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from apps.core.errors import UserError
+from apps.handwriting.distort import reorder
 from apps.handwriting.ink import Ink, beside
 from apps.handwriting.readers import Record
 from apps.handwriting.writer import Hand, draw_strokes
@@ -29,6 +30,7 @@ def compose(
     lengths: tuple[int, int],
     size: int,
     seed: Sequence[int],
+    reordered: float = 0.0,
 ) -> list[Record]:
     """Lines of a writer's own symbols side by side, no separators.
 
@@ -37,6 +39,7 @@ def compose(
         lengths: Fewest and most symbols of a line; uniform between them.
         size: Lines to make.
         seed: Of everything drawn.
+        reordered: Chance that a symbol has strokes exchanged or drawn backwards.
 
     Raises:
         UserError: a label of more than one character.
@@ -62,10 +65,19 @@ def compose(
         count = int(rng.integers(lengths[0], lengths[1] + 1))
         chosen = [own[i] for i in rng.integers(0, len(own), count)]
         gaps = rng.uniform(0.05, 0.4, count - 1) * heights[writer]
-        ink = beside([r.ink for r in chosen], gaps.tolist())
+        inks = [_reordered(r.ink, reordered, rng) for r in chosen]
+        ink = beside(inks, gaps.tolist())
         text = "".join(str(r.text) for r in chosen)
         lines.append(Record(ink, text, f"composed line {number + 1}", writer))
     return lines
+
+
+def _reordered(ink: Ink, chance: float, rng: np.random.Generator) -> Ink:
+    if not chance or rng.random() >= chance:
+        return ink
+    points = ink.points().astype("float64")
+    points[:, :2] = np.concatenate(ink.strokes)  # where it stands on the line
+    return Ink.from_points(reorder(points, rng))
 
 
 class Speller:

@@ -36,11 +36,11 @@ class HandwritingConfig(TrainingConfig):
     as docs/handwriting.md says for each data set."""
     skip_bad: bool = False
     """Leave malformed records out, and count them."""
-    resample: float = 0.7
+    resample: float = 0.4
     """Step between resampled points in units of the ink's size; 0: none."""
     filters: int = 64
     """Channels of the first convolution; the second has half as many more."""
-    stride: int = 2
+    stride: int = 3
     """Of the second convolution: points a step of the network takes together."""
     units: int = 96
     """Units of each recurrent layer, in each direction."""
@@ -50,8 +50,9 @@ class HandwritingConfig(TrainingConfig):
     augment: float = 1.0
     """Size of the distortions while training, as a factor; 0: none."""
     reorder: float = 0.02
-    """Chance that an ink of training has strokes exchanged or drawn backwards:
-    people differ in how they draw a symbol, less in how they write a word."""
+    """Chance that an ink of training (of a composed line, a symbol) has strokes
+    exchanged or drawn backwards: people differ in how they draw a symbol, less in
+    how they write a word."""
     buckets: int = 6
     """Lengths that training batches are padded to; 1 pads all to the longest."""
     length: int = 0
@@ -117,7 +118,7 @@ CONFIGS = {
     "words": HandwritingConfig(
         summary="transcribe words of the synthetic writer (the default)",
         model="transcribe",
-        epochs=8,
+        epochs=20,
         batch_size=32,
         learning_rate=3e-3,
     ),
@@ -129,22 +130,24 @@ CONFIGS = {
         learning_rate=6e-3,
         keep="last",
         resample=0.08,
+        stride=2,
         filters=48,
         units=64,
         layers=1,
         dropout=0.3,
         label_smoothing=0.05,
         weight_averaging=0.98,
-        reorder=0.4,
+        augment=1.6,
+        reorder=0.1,
     ),
     "people": HandwritingConfig(
         summary="transcribe people's words: hands of the face school, and letters= of "
         "real ones",
         model="transcribe",
-        fonts="school,school,school,school,school,school,futural,scripts,cursive",
-        spelled=0.4,
-        synthetic_size=22000,
-        epochs=9,
+        fonts="school," * 8 + "futural,scripts,cursive",
+        spelled=0.3,
+        synthetic_size=36000,
+        epochs=14,
         batch_size=64,
         learning_rate=4e-3,
         weight_averaging=0.998,
@@ -171,6 +174,7 @@ CONFIGS = {
         learning_rate=3e-3,
         units=64,
         weight_averaging=0.99,
+        reorder=0.1,
     ),
     "stream": HandwritingConfig(
         summary="transcribe while the pen moves: no step sees later ink",
@@ -179,6 +183,7 @@ CONFIGS = {
         batch_size=32,
         learning_rate=3e-3,
         resample=0.0,
+        stride=2,
         units=128,
     ),
 }

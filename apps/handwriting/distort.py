@@ -105,10 +105,13 @@ def drop_points(
 def reorder(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The same figure drawn in another way.
 
-    Half of the time all of it backwards; else one stroke backwards, or two
-    neighbouring strokes exchanged.
+    Half of the time closed strokes begin somewhere else. Then, half of the time, all
+    of it is drawn backwards; else one stroke backwards, or two neighbouring strokes
+    exchanged.
     """
     strokes = split_strokes(points)
+    if rng.random() < 0.5:
+        strokes = [begun_elsewhere(s, rng) if is_closed(s) else s for s in strokes]
     chosen = int(rng.integers(len(strokes)))
     if rng.random() < 0.5:
         strokes = [backwards(stroke) for stroke in strokes[::-1]]
@@ -118,6 +121,19 @@ def reorder(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     else:
         strokes[chosen] = backwards(strokes[chosen])
     return np.concatenate(strokes)
+
+
+def is_closed(stroke: np.ndarray) -> bool:
+    """Whether a stroke [n, 4] ends near where it begins."""
+    size = np.ptp(stroke[:, :2], axis=0).max()
+    return bool(np.linalg.norm(stroke[-1, :2] - stroke[0, :2]) < 0.3 * size)
+
+
+def begun_elsewhere(stroke: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A closed stroke's points [n, 4] from another of them on, times kept in order."""
+    turned = stroke.copy()
+    turned[:, :2] = np.roll(stroke[:, :2], int(rng.integers(len(stroke))), axis=0)
+    return turned
 
 
 def backwards(stroke: np.ndarray) -> np.ndarray:

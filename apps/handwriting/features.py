@@ -19,6 +19,9 @@ FEATURES = 10
 _EDGE = 1e-3  # steps; a length this close to the next whole step counts as reached
 _LONGEST_JUMP = 4.0
 _COUNTED_TOGETHER = 128
+_TRAINED_TOGETHER = 16
+"""In training the steps of a batch are filled up to a multiple of this: what XLA
+compiles is compiled anew for every number of steps, and distortions change it."""
 
 
 def pad_points(inputs: list[np.ndarray], length: int | None = None) -> np.ndarray:
@@ -105,11 +108,14 @@ class PenFeatures(keras.layers.Layer):
         steps = (self.steps or None) if self.resample else input_shape[1]
         return (input_shape[0], steps, FEATURES)
 
-    def call(self, points):
+    def call(self, points, training=None):
         path = _Path(points)
         xy, unit = (_box if self.scale == "box" else _spread)(path, self.resample)
         if self.resample:
-            xy, lifts, valid = _resample(path, xy / unit, self.resample, self.steps)
+            multiple = _TRAINED_TOGETHER if training else 1
+            xy, lifts, valid = _resample(
+                path, xy / unit, self.resample, self.steps, multiple
+            )
             step = self.resample
         else:
             xy, lifts, valid = xy / unit, path.lifts(), path.valid
@@ -208,9 +214,9 @@ def _at_least(path: _Path, unit, resample: float):
     return ops.maximum(ops.maximum(unit, floor), 1e-6)[..., None]
 
 
-def _resample(path: _Path, xy, step: float, fixed: int):
+def _resample(path: _Path, xy, step: float, fixed: int, multiple: int = 1):
     """Positions and pen lifts at equal distances along the path, `fixed` of them or
-    (0) as many as the longest path has.
+    (0) as many as the longest path has, filled up to a multiple of `multiple`.
 
     Returns:
         xy [batch, steps, 2], lifts [batch, steps], valid [batch, steps].
@@ -222,7 +228,7 @@ def _resample(path: _Path, xy, step: float, fixed: int):
     along = _prefix_sums(length + path.up)
     total = along[:, -1]
     steps = ops.cast(ops.floor(total + _EDGE), "int32") + 1
-    longest = fixed or ops.max(steps)
+    longest = fixed or -(-ops.max(steps) // multiple) * multiple
     batch = ops.shape(along)[0]
     # How many points lie at or before each step: count them by the first step
     # that is not before them, then sum up. Linear in points and steps.

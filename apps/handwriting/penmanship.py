@@ -11,7 +11,7 @@ import dataclasses
 import numpy as np
 
 from apps.core.errors import UserError
-from apps.handwriting.letterforms import CHARACTERS, Path, curve, forms
+from apps.handwriting.penpath import CHARACTERS, Path, curve, forms
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Habits:
         join: Share of the pairs of letters that are joined.
         link: Length of a join.
         gap: Space between letters that are not joined.
+        tail: How far strokes that leave a letter along the baseline are drawn out.
+        shrink: How much smaller the letters become to the end of a word.
         lead: Chance that a letter that begins at x-height has a stroke into it.
         delay: Chance that a word's dots and bars come after its last letter.
         variety: Chance that a letter is written in another form than usual.
@@ -42,6 +44,8 @@ class Habits:
     join: float
     link: float
     gap: float
+    tail: float
+    shrink: float
     lead: float
     delay: float
     variety: float
@@ -54,12 +58,14 @@ def draw_habits(rng: np.random.Generator) -> Habits:
     return Habits(
         seed=int(rng.integers(2**31)),
         slant=rng.normal(0.12, 0.25),
-        aspect=float(np.exp(rng.uniform(np.log(0.6), np.log(1.4)))),
-        ascender=rng.uniform(0.6, 1.4),
+        aspect=float(np.exp(rng.uniform(np.log(0.6), np.log(1.6)))),
+        ascender=float(np.exp(rng.uniform(np.log(0.6), np.log(2.0)))),
         descender=rng.uniform(0.6, 1.3),
         join=float(rng.choice([0.0, 1.0, *rng.uniform(0.3, 1, 4)])),
-        link=rng.uniform(0.0, 0.5),
-        gap=rng.uniform(0.08, 0.5),
+        link=float(rng.choice([rng.uniform(0.0, 0.5), rng.uniform(0.2, 1.0)])),
+        gap=rng.uniform(0.05, 0.6),
+        tail=float(rng.choice([0.0, rng.uniform(0.0, 0.8)])),
+        shrink=max(0.0, rng.normal(0.05, 0.15)),
         lead=float(rng.choice([0.0, rng.uniform(0, 1)])),
         delay=float(rng.choice([0.0, 1.0, rng.uniform(0, 1)])),
         variety=rng.uniform(0, 0.3),
@@ -114,10 +120,13 @@ class _Word:
         self._last = ""
         self._marks: list[tuple[np.ndarray, np.ndarray]] = []
         self._waits = rng.random() < habits.delay
+        self._written = 0  # letters of the word
 
     def add(self, character: str) -> None:
         habits, rng = self.habits, self.rng
         paths = _shaped(character, habits, rng)
+        paths = _resized(paths, 1 - self._written * habits.shrink / 10)
+        self._written = min(self._written + 1, 8)
         body = [p for p in paths if not p.is_mark]
         joined = self._open and not paths[0].is_mark and self._joins(character, body)
         if self._open and not joined:
@@ -189,6 +198,7 @@ class _Word:
 
     def end(self) -> None:
         """Ends a word: what waited is written now."""
+        self._written = 0
         self._open = False
         self.strokes += self._marks
         self._marks = []
@@ -215,7 +225,21 @@ def _shaped(
         y = np.where(y < 0, y * habits.descender, y)
         xy = np.stack([x, y], axis=1) @ turn * size
         shaped.append(dataclasses.replace(path, points=xy))
+    last = max((i for i, p in enumerate(shaped) if not p.is_mark), default=0)
+    shaped[last] = _drawn_out(shaped[last], habits.tail * rng.uniform(0, 1))
     return tuple(shaped)
+
+
+def _resized(paths: tuple[Path, ...], size: float) -> tuple[Path, ...]:
+    return tuple(dataclasses.replace(p, points=p.points * size) for p in paths)
+
+
+def _drawn_out(path: Path, length: float) -> Path:
+    """The path with its end further to the right, where it leaves along the line."""
+    points = path.points.copy()
+    if points[-1, 0] > points[-2, 0] and points[-1, 1] < 0.4:
+        points[-1, 0] += length
+    return dataclasses.replace(path, points=points)
 
 
 def _lead_in(

@@ -13,7 +13,7 @@ from apps.handwriting.compose import Speller, compose, natural
 from apps.handwriting.config import HandwritingConfig
 from apps.handwriting.language import read_units
 from apps.handwriting.readers import Record, iam_ondb
-from apps.handwriting.words import WORDS, Practice, split_words
+from apps.handwriting.words import ENDINGS, WORDS, Practice, split_words
 from apps.handwriting.writer import check_text, draw_hand, write
 
 SPLITS = ("train", "val", "test")
@@ -57,10 +57,11 @@ def load(
     lengths = config.composed_lengths()
     if lengths:
         for name, records in found.items():
-            size = config.composed_size if name == "train" else 1000
-            found[name] = compose(
-                records, lengths, size, [config.seed, SPLITS.index(name)]
-            )
+            train = name == "train"
+            size = config.composed_size if train else 1000
+            seed = [config.seed, SPLITS.index(name)]
+            chance = config.reorder if train else 0.0
+            found[name] = compose(records, lengths, size, seed, chance)
     return found
 
 
@@ -158,7 +159,8 @@ def synthetic(split: str, config: HandwritingConfig) -> list[Record]:
     size = config.synthetic_size if split == "train" else 500
     rng = np.random.default_rng([config.seed, SPLITS.index(split), 2024])
     speller = _speller(config, split)
-    practice, kept_back = Practice(words), set(held) - set(words)
+    endings = () if config.text else ENDINGS
+    practice, kept_back = Practice(words, endings), set(held) - set(words)
     records = []
     for number in range(size):
         if number % _WORDS_A_HAND[split] == 0:

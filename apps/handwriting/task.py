@@ -58,7 +58,9 @@ class InkBatches(BucketedBatches):
         super().__init__(steps.tolist(), config.batch_size, config.seed, config.buckets)
         self.inputs = split.inputs
         self.targets = targets
-        self.ranges = Ranges(reorder=config.reorder).scaled(config.augment)
+        # Of a composed line it is the symbols that are drawn in another order.
+        chance = 0.0 if config.compose else config.reorder
+        self.ranges = Ranges(reorder=chance).scaled(config.augment)
         self.key = key
         # Points are padded as well: to the most in their bucket or a shorter one,
         # and to another number in each bucket, by which Keras tells them apart.

@@ -87,6 +87,8 @@ _TEXT = """
 """
 WORDS = tuple(_TEXT.split())
 """Common English words, lower case."""
+ENDINGS = ("s", "ed", "ing", "er", "ly", "ment", "tion", "ance", "ness", "ish", "ous")
+"""What such words end in, apart from themselves."""
 
 
 def split_words(words: list[str], seed: int = 0) -> tuple[list[str], list[str]]:
@@ -103,8 +105,9 @@ def split_words(words: list[str], seed: int = 0) -> tuple[list[str], list[str]]:
 
 
 class Practice:
-    """Something to write: mostly a word; sometimes one that does not exist, a
-    number, or letters at random.
+    """Something to write: mostly a word, short ones more often, as in any text;
+    sometimes a word with another ending, one that does not exist, a number, or
+    letters at random.
 
     Without those the network learns which letters follow which in a few hundred
     words, and reads what it expects, not what is written.
@@ -112,10 +115,12 @@ class Practice:
     Args:
         words: At least one; what does not exist is made of their characters, and of
             what follows two of them in a row.
+        endings: Put behind some of the words.
     """
 
-    def __init__(self, words: Sequence[str]):
+    def __init__(self, words: Sequence[str], endings: Sequence[str] = ()):
         self.words = list(words)
+        self.endings = list(endings)
         self.characters = sorted({c for word in words for c in word})
         self.digits = [c for c in self.characters if c.isdigit()]
         self._next: dict[str, list[str]] = {}
@@ -128,12 +133,19 @@ class Practice:
     def draw(self, rng: np.random.Generator) -> str:
         """A text of at least one character."""
         kind = rng.random()
-        if kind < 0.5:
-            return self.words[int(rng.integers(len(self.words)))]
+        if kind < 0.53:
+            return self._choose(rng, kind < 0.4)
         if kind < 0.7 and self._next:
             return self._invent(rng)
         pool = self.digits if self.digits and kind < 0.87 else self.characters
         return "".join(rng.choice(pool, rng.integers(1, 8)))
+
+    def _choose(self, rng: np.random.Generator, plain: bool) -> str:
+        one, other = rng.integers(len(self.words), size=2)
+        word = self.words[one]
+        if not plain and self.endings and word.isalpha():
+            return word + str(rng.choice(self.endings))
+        return min(word, self.words[other], key=len) if rng.random() < 0.5 else word
 
     def _invent(self, rng: np.random.Generator) -> str:
         text = ""

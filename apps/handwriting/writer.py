@@ -92,7 +92,7 @@ def draw_hand(rng: np.random.Generator, faces: Sequence[str] = HERSHEY) -> Hand:
         delay=rng.choice([0.0, 1.0, rng.uniform(0, 1)]),
         flip=rng.uniform(0, 0.15),
         looseness=rng.uniform(0.01, 0.06),
-        rounding=rng.uniform(0.04, 0.16),
+        rounding=rng.uniform(0.03, 0.2),
         density=float(np.exp(rng.uniform(np.log(2.2), np.log(10)))),
         corner_slowing=rng.uniform(0, 2),
         seed=int(rng.integers(2**31)),
@@ -165,7 +165,7 @@ def draw_strokes(
         points, clock = _sample(stroke, hand, rng, clock + rng.uniform(0.08, 0.25))
         sampled.append(points)
     points = np.concatenate(sampled)
-    loose = Ranges(0.05, 0.04, 0.05, warp=0.05, jitter=0.002, drop=0, reorder=0)
+    loose = Ranges(0.05, 0.08, 0.05, warp=0.05, jitter=0.002, drop=0, reorder=0)
     return Ink.from_points(distort(points, loose, rng))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from apps.core.errors import UserError
-from apps.handwriting.compose import Speller
+from apps.handwriting.compose import Speller, compose
 from apps.handwriting.ink import Ink
 from apps.handwriting.readers import Record
 from tests.handwriting.test_writer import PLAIN
@@ -70,6 +70,30 @@ def test_letters_that_end_on_the_right_are_joined():
     assert strokes("aia") == 2  # the dot comes last
     assert strokes("aia", dataclasses.replace(joining, delay=0.0)) == 3
     assert strokes("aaa", PLAIN) == 3
+
+
+def test_symbols_of_a_line_are_drawn_in_another_order_where_they_stand():
+    two = Ink((np.array([[0.0, 3], [9, 12]]), np.array([[9.0, 5], [0, 14]])))
+    records = [Record(two, "x", "place", "1")]
+
+    def lines(chance):
+        return compose(records, (3, 3), 20, [5], chance)
+
+    usual, turned = lines(0.0), lines(1.0)
+    for a, b in zip(usual[:1], turned[:1], strict=True):
+        np.testing.assert_allclose(a.ink.box()[1::2], b.ink.box()[1::2])  # its y kept
+    assert {r.text for r in turned} == {"xxx"}
+    strokes = np.stack([np.stack(r.ink.strokes) for r in turned])  # [20, 6, 2, 2]
+    first = strokes[:, ::2], strokes[:, 1::2]
+    # Each symbol's strokes stay its own, and every one differs from the usual.
+    for one, other in itertools.product(range(20), range(3)):
+        pair = np.stack([first[0][one, other], first[1][one, other]])
+        assert np.ptp(pair[..., 0]) == pytest.approx(9)
+        down, up = pair - np.array([pair[..., 0].min(), 0.0])
+        same = np.allclose(down, two.strokes[0]) and np.allclose(up, two.strokes[1])
+        assert not same
+    with pytest.raises(UserError, match="not one character"):
+        compose([letter("ab", "1")], (3, 3), 1, [5])
 
 
 def test_labels_of_several_characters_are_no_letters():

@@ -177,6 +177,17 @@ def test_steps_are_counted_as_the_layer_makes_them(resample):
     assert count_steps(INKS, layer).tolist() == want
 
 
+def test_training_fills_up_to_few_numbers_of_steps():
+    layer = PenFeatures("spread", 0.3)
+    for points in INKS:
+        plain = run(layer, points)
+        filled = keras.ops.convert_to_numpy(layer(points[None], training=True))
+        steps = plain.shape[1]
+        assert steps <= filled.shape[1] < steps + 16 and filled.shape[1] % 16 == 0
+        np.testing.assert_array_equal(filled[:, :steps], plain)
+        assert not filled[:, steps:].any()
+
+
 def test_pad_points_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match="5 points do not fit into 3"):
         pad_points([SAME], 3)

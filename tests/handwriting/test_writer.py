@@ -9,8 +9,17 @@ from hypothesis import strategies as st
 
 from apps.core.errors import UserError
 from apps.handwriting import writer
-from apps.handwriting.distort import Ranges, distort, drop_points, split_strokes
+from apps.handwriting.distort import (
+    Ranges,
+    begun_elsewhere,
+    distort,
+    drop_points,
+    is_closed,
+    reorder,
+    split_strokes,
+)
 from apps.handwriting.ink import Ink
+from apps.handwriting.words import Practice
 
 PRINTABLE = st.text(
     st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=8
@@ -115,3 +124,33 @@ def test_drop_keeps_the_ends_of_strokes():
     before, after = split_strokes(POINTS), split_strokes(found)
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(new, old[[0, -1]] if len(old) > 1 else old)
+
+
+def test_only_closed_strokes_begin_elsewhere():
+    around = np.linspace(0, 2 * np.pi, 24)
+    circle = np.zeros((24, 4))
+    circle[:, :2] = np.stack([np.cos(around), np.sin(around)], axis=1)
+    circle[:, 2] = np.arange(24)
+    circle[-1, 3] = 1
+    arc = circle[:12].copy()
+    arc[-1, 3] = 1
+    assert is_closed(circle) and not is_closed(arc)
+    turned = begun_elsewhere(circle, _rng())
+    assert not np.allclose(turned, circle)
+    np.testing.assert_array_equal(turned[:, 2:], circle[:, 2:])  # times, pen
+    shift = int(np.argmin(np.abs(turned[:, :2] - circle[0, :2]).sum(1)))
+    np.testing.assert_allclose(np.roll(turned[:, :2], -shift, axis=0), circle[:, :2])
+    ways = {tuple(reorder(circle, np.random.default_rng(i))[0, :2]) for i in range(40)}
+    assert len(ways) > 5  # and the arc begins at one of its ends
+    ends = {tuple(reorder(arc, np.random.default_rng(i))[0, :2]) for i in range(40)}
+    assert ends <= {tuple(arc[0, :2]), tuple(arc[-1, :2])}
+
+
+def test_practice_has_short_words_more_often_and_other_endings():
+    practice = Practice(["of", "understand"], endings=["ing"])
+    rng = np.random.default_rng(0)
+    drawn = [practice.draw(rng) for _ in range(400)]
+    assert drawn.count("of") > 1.5 * drawn.count("understand") > 0
+    assert "understanding" in drawn
+    plain = Practice(["of", "understand"])
+    assert "understanding" not in [plain.draw(rng) for _ in range(400)]

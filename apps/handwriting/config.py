@@ -153,8 +153,6 @@ CONFIGS = {
         weight_averaging=0.998,
         buckets=4,
         augment=0.7,
-        beam=32,
-        lm_weight=1.0,
         length_bonus=2.0,
     ),
     "lines": HandwritingConfig(
@@ -164,6 +162,7 @@ CONFIGS = {
         batch_size=32,
         learning_rate=3e-3,
         weight_averaging=0.995,
+        lm_weight=0.2,
     ),
     "strings": HandwritingConfig(
         summary="transcribe strings composed of single symbols, such as pendigits",

@@ -13,6 +13,7 @@ from apps.handwriting.layers import (
     GreedyTranscript,
     MeanAndMax,
     PenConv1D,
+    StrokeMap,
 )
 from apps.handwriting.streaming import (
     GreedyChanges,
@@ -34,12 +35,21 @@ def features(config: HandwritingConfig) -> PenFeatures:
 
 
 def classifier(config: HandwritingConfig, labels: int) -> keras.Model:
-    """Convolutions and bidirectional LSTMs: [B, N, 4] to probabilities [B, labels]."""
+    """The path, by convolutions and bidirectional LSTMs, and a picture of it, by a
+    convolution: [B, N, 4] to probabilities [B, labels]."""
     points = keras.Input((None, 4), name="points")
-    x = StepMask()(features(config)(points))
-    x = _convolutions(x, config)
+    steps = StepMask()(features(config)(points))
+    x = _convolutions(steps, config)
     x = _recurrent(x, config, bidirectional=True)
-    x = layers.Dropout(config.dropout)(MeanAndMax()(x))
+    # Now and then the whole path is left out, or the picture would learn nothing.
+    x = layers.Dropout(config.dropout, noise_shape=(None, 1))(MeanAndMax()(x))
+    picture = layers.Conv2D(16, 3, padding="same", activation="relu")(
+        StrokeMap()(steps)
+    )
+    picture = layers.Flatten()(layers.MaxPooling2D()(picture))
+    picture = layers.Dropout(config.dropout)(picture)
+    picture = layers.Dense(32, activation="relu")(picture)
+    x = layers.Dropout(config.dropout)(layers.Concatenate()([x, picture]))
     x = layers.Dense(labels, activation="softmax", name="probabilities")(x)
     return keras.Model(points, x, name="classify")
 

@@ -13,12 +13,14 @@ from apps.handwriting import models, writer
 from apps.handwriting.config import CONFIGS
 from apps.handwriting.ctc import CTC, NO_LABEL, pad_targets
 from apps.handwriting.decoding import from_indices, greedy
-from apps.handwriting.features import pad_points
+from apps.handwriting.features import PenFeatures, pad_points
+from apps.handwriting.ink import Ink
 from apps.handwriting.layers import (
     CharacterScores,
     GreedyTranscript,
     MeanAndMax,
     PenConv1D,
+    StrokeMap,
 )
 from apps.handwriting.pretrained import adopt
 from apps.handwriting.task import make_task
@@ -194,6 +196,28 @@ def test_convolution_does_not_see_masked_steps():
     mask = np.array([[True] * 4 + [False] * 2])
     together = ops.convert_to_numpy(layer(x, mask=mask))
     np.testing.assert_allclose(together[:, :4], alone, atol=1e-6)
+
+
+def test_picture_does_not_see_how_a_symbol_was_drawn():
+    """Backwards, or its strokes exchanged: the same but for where steps fall."""
+    first = [[x, 2.0 * x] for x in np.linspace(0, 1, 30)]
+    second = [[x, 2.0 - 2 * x] for x in np.linspace(0, 1, 30)]
+
+    def picture(*strokes):
+        ink = Ink(tuple(np.array(s) for s in strokes)).points()[None]
+        found = StrokeMap(8)(PenFeatures("box", 0.01)(ink))
+        return ops.convert_to_numpy(found)[0]
+
+    usual = picture(first, second)
+    assert usual.shape == (8, 8, 3)
+    for way in ((second, first), (second[::-1], first), (first[::-1], second[::-1])):
+        np.testing.assert_allclose(picture(*way), usual, atol=0.15 * usual.max())
+    # Another figure of the same length is told from it, by its directions as well.
+    flat = np.array([[0, 0], [0, 2.0]]), np.array([[1, 0], [1, 2.0]])
+    assert np.abs(picture(*flat) - usual).max() > 0.3 * usual.max()
+    ink = usual[..., 0]
+    assert ink[0, 2] > 5 * ink[0, 4] and ink[4, 4] > 0  # a cross, by height and width
+    np.testing.assert_allclose(ink.sum(), 0.5 * 2 * np.sqrt(5) / 2 / 0.01, rtol=0.02)
 
 
 def test_pooling_does_not_see_masked_steps():

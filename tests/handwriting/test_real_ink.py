@@ -72,13 +72,13 @@ def test_iam_ondb_sample_trains_with_one_command(real_data, tmp_path):
 
 
 def test_the_shipped_digits_recogniser_on_unseen_writers(real_data, capsys):
-    """99.36 %, as its README says, with the file that is shipped."""
+    """99.76 %, as its README says, with the file that is shipped."""
     from tests.handwriting.test_cli import answer
 
     model = Path(__file__).parents[2] / "saved_models/handwriting_digits/model.tflite"
     data = folder(real_data, "pendigits") / "pendigits-train"
     found = answer(capsys, "evaluate", model, "--data", data)
-    assert (found["n"], round(found["accuracy"] * 1248)) == (1248, 1240)
+    assert (found["n"], round(found["accuracy"] * 1248)) == (1248, 1245)
 
 
 def test_the_shipped_transcriber_on_a_hand_it_has_never_seen(real_data, capsys):

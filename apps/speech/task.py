@@ -3,7 +3,7 @@
 import dataclasses
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -34,6 +34,8 @@ class SpeechSplit(Split):
     """The word of each clip; `SILENCE` for background alone."""
     classes: Classes = dataclasses.field(default_factory=lambda: Classes(()))
     background: Background | None = None
+    teacher: Callable[[np.ndarray], np.ndarray] | None = None
+    """As in `SpeechBatches`."""
 
 
 class SpeechTask(Task[SpeechConfig]):
@@ -60,6 +62,7 @@ class SpeechTask(Task[SpeechConfig]):
         recordings = self._recordings(source, wanted, labels)
         words = recordings.words
         special = {clip.word for clip in recordings.clips} & {UNKNOWN, SILENCE}
+        teaches = bool(self.config.teacher) and labels is None and "train" in splits
         if labels is None:
             labels = protocol.choose_labels(
                 words,
@@ -79,19 +82,22 @@ class SpeechTask(Task[SpeechConfig]):
         if source is not None and self.config.synthetic_takes and "train" in splits:
             more = self._synthetic(labels)
         noise = recordings.backgrounds()
-        found: dict[str, Split] = {
+        found: dict[str, SpeechSplit] = {
             name: self._split(
                 recordings, name, classes, noise, more if name == "train" else []
             )
             for name in splits
         }
+        if teaches:
+            opinion = teacher(self.config.teacher, classes.names)
+            found["train"] = dataclasses.replace(found["train"], teacher=opinion)
         description = recordings.description | {
             "clips": {name: len(split) for name, split in found.items()},
             "words": len(words),
         }
         if more:
             description["synthetic clips"] = len(more)
-        return Data(classes.labels, found, description)
+        return Data(classes.labels, dict(found), description)
 
     def _recordings(
         self,

@@ -196,7 +196,7 @@ def test_synthetic_voices_beside_recordings(data):
     assert not any("take" in source for source in val.sources)
 
 
-def test_a_teacher_of_the_same_words(run, data, fails):
+def test_a_teacher_of_the_same_words(run, data, fails, tmp_path):
     from apps.speech.teacher import teacher
 
     labels = ("silence", "high")
@@ -205,8 +205,10 @@ def test_a_teacher_of_the_same_words(run, data, fails):
     model = keras.saving.load_model(run / "model.keras", compile=False)
     expected = model.predict_on_batch(clips)[:, [3, 0]]
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    line = fails("train", "--data", data, "--set", f"teacher={run}")
-    assert "does not know 'mid': train it on the same words" in line
+    folder = tmp_path / "run"
+    wanted = ("train", "--data", data, "--set", f"teacher={run}", "--workdir", folder)
+    assert "does not know 'mid': train it on the same words" in fails(*wanted)
+    assert not folder.exists()
 
 
 def test_settings_of_the_app_are_declared_cheaply():

@@ -178,10 +178,14 @@ def test_archive_and_folder_read_the_same(tmp_path):
         for path in folder.rglob("*.*"):
             file.write(path, path.relative_to(folder))
         file.writestr("__MACOSX/1/._0_to.txt", "rubbish")
+    around = tmp_path / "around"
+    around.mkdir()
+    (around / "pages.zip").write_bytes(archive.read_bytes())
     words = [
-        [(r.text, r.writer) for r in readers.records(p)] for p in (folder, archive)
+        [(r.text, r.writer) for r in readers.records(p)]
+        for p in (folder, archive, around)
     ]
-    assert words[0] == words[1] == [("to", "1"), ("be", "2")]
+    assert words[0] == words[1] == words[2] == [("to", "1"), ("be", "2")]
 
 
 @pytest.mark.parametrize("name", samples.FORMATS)

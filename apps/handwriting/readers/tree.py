@@ -32,9 +32,9 @@ def read_bytes(path: str | os.PathLike, limit: int = MAX_BYTES) -> bytes:
 def members(path: str | os.PathLike) -> Iterator[tuple[str, bytes | BadRecord]]:
     """(path, content) of every file below `path`, in the order of their names.
 
-    A member of an archive is named "archive.zip/inner/name". Hidden files and
-    the resource forks that macOS adds to archives are left out. A file that is
-    too large is yielded as a `BadRecord`.
+    A member of an archive is named "archive.zip/inner/name". Archives in a folder
+    are read too. Hidden files and the resource forks that macOS adds to archives
+    are left out. A file that is too large is yielded as a `BadRecord`.
 
     Raises:
         UserError: not a readable folder or archive, or too many files.
@@ -46,6 +46,9 @@ def members(path: str | os.PathLike) -> Iterator[tuple[str, bytes | BadRecord]]:
         )
         _check_count(path, len(names))
         for file in names:
+            if file.suffix.lower() == ".zip":
+                yield from members(file)
+                continue
             try:
                 yield str(file), read_bytes(file)
             except UserError as error:

@@ -37,7 +37,7 @@ setup: $(VENV)/.apps
 
 demo: setup
 	rm -rf runs/demo
-	$(RUN) -m apps.speech train --workdir runs/demo
+	$(RUN) -m apps.speech train --workdir runs/demo --set epochs=40
 	$(RUN) -m apps.speech evaluate runs/demo/model.tflite
 	$(RUN) -m apps.speech say yes --out runs/demo/yes.wav
 	$(RUN) -m apps.speech predict runs/demo/model.tflite runs/demo/yes.wav

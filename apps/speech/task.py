@@ -244,9 +244,7 @@ class SpeechTask(Task[SpeechConfig]):
             split.background,
             self.config,
             self._draw(split),
-            teacher(self.config.teacher, classes.names)
-            if self.config.teacher
-            else None,
+            split.teacher,
         )
 
     def metrics(

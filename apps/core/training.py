@@ -1,6 +1,7 @@
 """The training loop of every application."""
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -109,20 +110,19 @@ def fit(task: Task, data: Data, run: RunDirectory, metadata: dict[str, Any]) -> 
     task.compile(trained, make_optimizer(config, len(batches)))
     trained.optimizer.build(trained.trainable_variables)
     state: dict[str, Any] = {"best": None, "best_epoch": None, "seconds": 0.0}
-    history = run.history()
     first = 0
     checkpoint = run.last_checkpoint()
     if checkpoint:
         first, folder = checkpoint
         trained.load_weights(folder / "state.weights.h5")
         state = files.read_json(folder / "state.json")
-        history = history[:first]
+    history = run.history()[:first]
     from tensorboard.summary import Writer  # after the argument errors: it is slow
 
     writer = Writer(str(run.path / "tensorboard"))
     for epoch in range(first, config.epochs):
         if _stalled(config, state, epoch):
-            tqdm.write(f"no better epoch for {config.patience}: stopped", _stderr())
+            tqdm.write(f"no better epoch for {config.patience}: stopped", sys.stderr)
             break
         row = _epoch(task, model, batches, data, epoch, state)
         value = row[task.monitor]
@@ -134,12 +134,14 @@ def fit(task: Task, data: Data, run: RunDirectory, metadata: dict[str, Any]) -> 
             with Averaged(trained):
                 save_model(model, run.best_model, metadata)
         history.append(row)
+        # Before the checkpoint: a kill between the two costs a row that is made
+        # again. The other way round it would be missing for ever.
+        run.log(history)
         with run.checkpoint(epoch + 1) as folder:
             folder.mkdir()
             trained.save_weights(folder / "state.weights.h5")
             (folder / "state.json").write_text(json.dumps(state))
         run.prune_checkpoints(epoch + 1)
-        run.log(history)
         for name, number in row.items():
             if name not in ("epoch", "n"):
                 writer.add_scalar(name, number, epoch)
@@ -148,15 +150,9 @@ def fit(task: Task, data: Data, run: RunDirectory, metadata: dict[str, Any]) -> 
         tqdm.write(
             f"epoch {epoch + 1:3d}/{config.epochs}  loss {row['train_loss']:.4f}  "
             f"val {task.monitor} {value:.4f}  {row['seconds']:.1f} s{mark}",
-            _stderr(),
+            sys.stderr,
         )
     writer.close()
-
-
-def _stderr():
-    import sys
-
-    return sys.stderr
 
 
 def _stalled(config, state: dict[str, Any], epoch: int) -> bool:

@@ -108,6 +108,28 @@ def test_killed_run_resumes_to_the_unbroken_result(finished, tmp_path):
         assert a["loss"] == pytest.approx(b["loss"], abs=2e-3)
 
 
+@pytest.mark.parametrize("step", ["log", "checkpoint", "prune_checkpoints"])
+def test_killed_between_the_writes_of_an_epoch(step, tmp_path, monkeypatch):
+    """Whichever of an epoch's files a kill leaves out, its row is there at the end."""
+    config = dataclasses.replace(toy.CONFIGS["small"], epochs=3)
+    whole = fit(tmp_path / "whole", config)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDirectory, step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            fit(tmp_path / "killed", config)
+    task = toy.APP.make_task(config)
+    run = RunDirectory(tmp_path / "killed")
+    training.fit(task, task.load(None, ("train", "val")), run, {"labels": []})
+    found = run.history()
+    assert [row["epoch"] for row in found] == [1, 2, 3]
+    for a, b in zip(found, whole, strict=True):
+        assert a["train_loss"] == pytest.approx(b["train_loss"], abs=2e-3)
+
+
 def test_resume_of_a_finished_run_trains_no_further(finished, capsys):
     before = rows(finished)
     assert toy.run("train", "--workdir", str(finished), "--resume", "--json") == 0

@@ -115,8 +115,6 @@ def memory_horizon(
         squares = dict.fromkeys(inputs, tf.zeros(()))
         for target, names in asked:
             for part in _combinations(target):
-                # Not by a tape: to ask it more than once it would have to be a
-                # persistent one, which differentiates inside the compiled loops.
                 gradients = tf.gradients(
                     part,
                     [inputs[name] for name in names],

@@ -41,6 +41,9 @@ from functools import cache, partial
 
 import tensorflow as tf
 
+# Tapes can be stopped one by one by public means, all together only by this.
+from tensorflow.python.eager.record import stop_recording
+
 _SECOND_ORDER = (
     "seqcore's fast time loop has no second-order gradient. Build the layer with "
     "`unroll=True`, or call it eagerly: both are differentiated by TensorFlow, to "
@@ -50,8 +53,19 @@ _SECOND_ORDER = (
 
 @cache
 def compiled(fn, **flags):
-    """``fn`` with its flags, compiled by XLA once for each shape it meets."""
-    return tf.function(partial(fn, **flags), jit_compile=True, autograph=False)
+    """``fn`` with its flags, compiled by XLA once for each shape it meets.
+
+    It is hidden from tapes, as its gradient is written by hand: for a persistent
+    tape, or two at a time, TensorFlow would compile a form that keeps what every
+    operation's own gradient needs, which XLA cannot.
+    """
+    run = tf.function(partial(fn, **flags), jit_compile=True, autograph=False)
+
+    def unrecorded(*args):
+        with stop_recording():
+            return run(*args)
+
+    return unrecorded
 
 
 def once_differentiable(fn, *args):

@@ -116,6 +116,29 @@ def test_a_single_step_of_a_single_row(kind):
         np.testing.assert_allclose(g, w, rtol=1e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize("kind", ["lstm", "rnn"])
+def test_a_persistent_tape_and_a_second_one(kind):
+    """Several gradients of one pass, one of them taken while the tape still runs."""
+    import tensorflow as tf
+
+    layer, _ = make_pair(kind, return_sequences=True)
+    weight = layer.trainable_weights[0].value
+    x = np.random.default_rng(1).normal(size=(4, 6, 3)).astype("float32")
+
+    def run(x):
+        with tf.GradientTape() as other, tf.GradientTape(persistent=True) as tape:
+            other.watch(x)
+            tape.watch(x)
+            h = layer(x, training=True)
+            one, two = tf.reduce_sum(h**2), tf.reduce_sum(tf.sin(h))
+            inside = tape.gradient(one, x)
+        return inside, tape.gradient(two, [x, weight]), other.gradient(two, x)
+
+    got, want = tf.function(run)(tf.constant(x)), run(tf.constant(x))
+    for g, w in zip(*map(keras.tree.flatten, (got, want)), strict=True):
+        np.testing.assert_allclose(g, w, rtol=1e-5, atol=2e-6)
+
+
 @pytest.mark.parametrize(
     "kind, options",
     [

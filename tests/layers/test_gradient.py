@@ -42,8 +42,7 @@ def close(got, want):
 @pytest.mark.parametrize("kind", ["lstm", "tanh", "sigmoid", "relu", "linear"])
 @settings(
     max_examples=12,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     data=st.data(),
@@ -120,7 +119,7 @@ def test_gradient_equals_autodiff(
     close(grads, want_grads)
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(data=st.data())
 def test_variants_have_the_same_gradient_in_a_loop_and_in_single_steps(data):
     """What the kernel does not compute: TensorFlow's loop against its eager steps."""

@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
 STATIC = ("index.html", "style.css", "icon.svg", "seqcore.js", "sw.js")
 STATIC_FOLDERS = ("page", "seqcore")
 PACKAGES = HERE / "node_modules" / "@litertjs"
+LIST = "models.json"
 PANELS = {"handwriting": "draw", "speech": "speak", "text": "type"}
 EXAMPLES = {"draw": (".json",), "speak": (".flac", ".wav"), "type": (".txt",)}
 MODES = ("symbol", "word", "stream", "clip")
@@ -44,7 +45,9 @@ def build(out: Path, saved_models: Path, float_variants: bool = True) -> None:
     """
     if out.exists() and (not out.is_dir() or not _ours(out)):
         raise UserError(f"{out}: not a folder that this command wrote: choose another")
-    out.mkdir(parents=True, exist_ok=True)
+    if not (out / LIST).exists():
+        # Tells the next build that the folder is ours, whatever becomes of this one.
+        files.write_json(out / LIST, {"models": []})
     for name in STATIC_FOLDERS:
         shutil.rmtree(out / name, ignore_errors=True)
         shutil.copytree(HERE / name, out / name)
@@ -57,12 +60,12 @@ def build(out: Path, saved_models: Path, float_variants: bool = True) -> None:
     )
     if not models:
         raise UserError(f"{saved_models}: holds no folder with a model.tflite")
-    files.write_json(out / "models.json", {"models": models})
+    files.write_json(out / LIST, {"models": models})
     _write_list(out, models)
 
 
 def _ours(out: Path) -> bool:
-    return (out / "models.json").exists() or not any(out.iterdir())
+    return (out / LIST).exists() or not any(out.iterdir())
 
 
 def _copy_litert(out: Path) -> None:
@@ -217,7 +220,7 @@ def _write_list(out: Path, models: list[dict[str, Any]]) -> None:
     litert = out / "vendor" / "litert"
     static += [litert / "index.js", litert / "wasm-utils.js"]
     static += sorted((litert / "wasm").glob("litert_wasm_internal.*"))
-    static.append(out / "models.json")
+    static.append(out / LIST)
     digest = hashlib.sha256()
     for path in static:
         digest.update(f"{path.relative_to(out)} {_hash(path)}\n".encode())

@@ -56,7 +56,10 @@ def server(folder: Path, port: int) -> http.server.ThreadingHTTPServer:
 def serve(folder: Path, port: int) -> None:
     """Serves until it is interrupted."""
     with server(folder, port) as running:
-        print(f"http://localhost:{running.server_address[1]}/  (Ctrl+C ends it)")
+        print(
+            f"http://localhost:{running.server_address[1]}/  (Ctrl+C ends it)",
+            flush=True,
+        )
         try:
             running.serve_forever()
         except KeyboardInterrupt:

@@ -21,7 +21,7 @@ WEB = ROOT / "apps" / "web"
 SAVED = ROOT / "saved_models"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _STEP_SECONDS = 45
-_SCENARIO_SECONDS = 150
+_SCENARIO_SECONDS = 300
 
 
 @pytest.fixture(scope="session")

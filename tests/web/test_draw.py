@@ -1,8 +1,8 @@
 """Ink written with real pointer events is read as Python reads it."""
 
 import dataclasses
+import itertools
 import json
-import os
 
 import numpy as np
 import pytest
@@ -17,7 +17,6 @@ DIGITS = SAVED / "handwriting_digits"
 WORDS = SAVED / "handwriting_words"
 DIGITS_WRITTEN, WORDS_WRITTEN = 20, 30
 REAL_DIGITS, REAL_WORDS = 50, 20
-FRAMES = 50
 TOLERANCE = 1e-3
 
 
@@ -81,9 +80,6 @@ def check_page(browse, inks, model_path, mode, record_property) -> None:
         f"{result['framesWriting']:.0f} frames a second while writing, "
         f"{result['framesMoving']:.0f} while the mouse only moves",
     )
-    # A machine that is busy with other things says nothing about the page.
-    if os.getloadavg()[0] < 1.5 * (os.cpu_count() or 1):
-        assert result["framesWriting"] > min(FRAMES, 0.8 * result["framesMoving"])
 
 
 def test_symbols_are_read_as_in_python(browse, record_property):
@@ -99,6 +95,19 @@ def test_real_digits_are_read_as_in_python(browse, real_data, record_property):
         pytest.skip(f"no pendigits in {real_data}")
     inks = real_digits(folder)
     check_page(browse, inks, DIGITS / "model.tflite", "symbol", record_property)
+
+
+def test_reading_leaves_the_page_most_of_the_time(browse):
+    """Whatever the machine's load: on the newest input, a ninth of the time."""
+    found = browse("latest")["result"]
+    runs = found["runs"]
+    assert len(runs) > 2
+    assert all(run["input"] == run["newest"] for run in runs)
+    assert runs[-1]["input"] == found["asked"]
+    for one, after in itertools.pairwise(runs):
+        # A timer may be a millisecond early.
+        rest = 8 * (one["until"] - one["from"]) - 1
+        assert after["from"] - one["until"] >= rest
 
 
 @pytest.fixture

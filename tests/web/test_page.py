@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from apps.web import build as builder
 from apps.web.__main__ import main
 from apps.web.build import build
 from seqcore.export.metadata import append_to_tflite, read_metadata
@@ -112,7 +113,6 @@ def test_keyboard_alone_draws_chooses_and_moves(browse, with_float):
     assert [v["quantize"] for v in entry["variants"]] == ["dynamic", "none"]
     result = browse("keys", at=address)["result"]
     assert result["drawn"] == "1"
-    assert result["status"] == "Read as 1"
     assert result["afterUndo"] == 0
     assert result["variant"] == "float"
     assert result["shown"] == ["type"]
@@ -143,6 +143,14 @@ def test_panels_are_accessible_and_fit(browse, tmp_path):
     )
     assert not found["result"], "\n".join(found["result"])
     assert not found["problems"]
+
+
+def test_a_build_that_failed_can_be_done_again(tmp_path, monkeypatch, capsys):
+    """As when somebody has read that npm ci is missing, and has run it."""
+    monkeypatch.setattr(builder, "PACKAGES", tmp_path / "none")
+    for _ in range(2):
+        assert main(["build", "--out", str(tmp_path / "page")]) == 2
+        assert "npm ci" in capsys.readouterr().err
 
 
 def test_command_line_refuses_with_one_line(tmp_path, capsys):

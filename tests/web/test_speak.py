@@ -16,9 +16,10 @@ from tests.web.conftest import SAVED
 STREAM = SAVED / "arabic_speech_commands_stream" / "model.tflite"
 CLIPS = SAVED / "arabic_speech_commands_12"
 WORDS = ("right", "open", "left", "down", "stop", "up")
-LEAD_SECONDS = 1.2  # The page misses the beginning: its own start takes a moment.
+LEAD_SECONDS = 2.5  # The page misses the beginning: its own start takes a moment.
 GAP_SECONDS = 0.9
 JITTER_SECONDS = 0.15
+ATTEMPTS = 4  # A busy machine drops pieces of live sound.
 CHUNKS_SECONDS = 0.05  # A threshold may be crossed a chunk or two earlier or later.
 TOLERANCE = 1e-3
 STREAM_TOLERANCE = 5e-3
@@ -61,16 +62,30 @@ def heard_by_python(path, capsys) -> list[dict]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
+def live_trouble(heard, expected) -> str:
+    """What is wrong with what came through the microphone, which starts late, at
+    another rate, and at any moment; nothing in most attempts."""
+    ours = [row["label"] for row in heard]
+    theirs = [row["label"] for row in expected]
+    if ours != theirs:
+        return f"heard {ours}, expected {theirs}"
+    late = [b["seconds"] - a["seconds"] for a, b in zip(heard, expected, strict=True)]
+    if max(late) - min(late) < JITTER_SECONDS and max(map(abs, late)) < LEAD_SECONDS:
+        return ""
+    return f"heard after {late} seconds"
+
+
 def check_page(browse, clips, path, capsys, record_property) -> None:
     seconds = recording(clips, path)
     expected = heard_by_python(path, capsys)
     assert len(expected) >= len(clips) / 2, expected
     wanted = [row["label"] for row in expected]
-    for _ in range(2):  # A busy machine may drop a piece of live sound.
+    for _ in range(ATTEMPTS):
         found = browse(
             "speak",
-            seconds=seconds + 1,
+            seconds=seconds,
             wav=str(path),
+            count=len(expected),
             flags=[
                 "--use-fake-ui-for-media-stream",
                 "--use-fake-device-for-media-stream",
@@ -79,7 +94,7 @@ def check_page(browse, clips, path, capsys, record_property) -> None:
         )
         assert not found["problems"]
         result = found["result"]
-        if [row["label"] for row in result["heard"]] == wanted:
+        if not (trouble := live_trouble(result["heard"], expected)):
             break
     # The file itself has the very samples that Python read.
     assert [row["label"] for row in result["fromFile"]] == wanted
@@ -87,14 +102,7 @@ def check_page(browse, clips, path, capsys, record_property) -> None:
         assert ours["seconds"] == pytest.approx(theirs["seconds"], abs=CHUNKS_SECONDS)
         if ours["seconds"] == pytest.approx(theirs["seconds"]):
             assert ours["score"] == pytest.approx(theirs["score"], abs=STREAM_TOLERANCE)
-    # Through the microphone it starts late, at another rate, and at any moment.
-    assert [row["label"] for row in result["heard"]] == wanted
-    late = [
-        theirs["seconds"] - ours["seconds"]
-        for ours, theirs in zip(result["heard"], expected, strict=True)
-    ]
-    assert max(late) - min(late) < JITTER_SECONDS
-    assert max(map(abs, late)) < LEAD_SECONDS
+    assert not trouble
     record_property(
         "measured",
         f"{STREAM.parent.name}: {result['milliseconds']:.2f} ms a chunk of 20 ms in "

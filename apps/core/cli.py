@@ -61,7 +61,6 @@ def build_parser(app: App) -> argparse.ArgumentParser:
         "--config",
         metavar="NAME",
         choices=list(app.configs),
-        default=app.default_config,
         help=f"{', '.join(app.configs)} (default: {app.default_config})",
     )
     train.add_argument("--data", metavar="PATH", help=app.data_help)
@@ -207,12 +206,13 @@ def main(app: App, argv: Sequence[str] | None = None) -> int:
             importlib.import_module(own.module).run(arguments)
             return 0
         if arguments.verb == "train":
+            config = arguments.config or app.default_config
             if arguments.workdir is None:
-                arguments.workdir = f"runs/{app.name}-{arguments.config}"
+                arguments.workdir = f"runs/{app.name}-{config}"
             # Caught here, before seconds go into importing Keras.
             from apps.core.config import override
 
-            override(app.configs[arguments.config], arguments.set).validated()
+            override(app.configs[config], arguments.set).validated()
         _start_tensorflow()
         from apps.core import verbs
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 import typing
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -38,8 +39,9 @@ class TrainingConfig:
     """Largest global norm of the gradient; 0 switches clipping off."""
     label_smoothing: float = 0.0
     weight_averaging: float = 0.0
-    """Momentum of an exponential average of the weights that is evaluated and
-    saved in their place; 0 switches it off."""
+    """Momentum of an exponential average of the weights. At the end of every epoch
+    it takes their place: it is evaluated and saved, and training goes on from it.
+    0 switches it off."""
     patience: int = 0
     """Epochs without a better validation score before training stops; 0: never."""
     keep: str = "best"
@@ -55,19 +57,25 @@ class TrainingConfig:
         Raises:
             UserError: a value is out of range; the message names it.
         """
+        self._are_of_their_types()
         self._at_least_1("epochs", "batch_size")
-        if not self.learning_rate > 0:
-            raise UserError(f"learning_rate={self.learning_rate}: must be positive")
-        if not self.epsilon > 0:
-            raise UserError(f"epsilon={self.epsilon}: must be positive")
-        self._below_1("weight_averaging")
-        if self.keep not in ("best", "last"):
-            raise UserError(f"keep={self.keep}: must be best or last")
+        self._check("seed", lambda value: 0 <= value < 2**32, "in [0, 2^32)")
+        for name in ("learning_rate", "epsilon"):
+            self._check(name, lambda value: value > 0, "positive")
+        for name in ("warmup_epochs", "weight_decay", "gradient_clip", "patience"):
+            self._check(name, lambda value: value >= 0, "at least 0")
+        self._below_1("label_smoothing", "weight_averaging")
+        self._one_of("keep", ("best", "last"))
         self._one_of("quantize", QUANTIZATIONS)
         return self
 
     # What `validated` of an application's settings is made of. Each names the
     # first setting that is out of range.
+
+    def _are_of_their_types(self) -> None:
+        """As those of a file that somebody has edited may not be."""
+        for name, kind in typing.get_type_hints(type(self)).items():
+            self._check(name, lambda value, kind=kind: _is(value, kind), _WANTED[kind])
 
     def _one_of(self, name: str, choices: Iterable[str]) -> None:
         what = f"one of {', '.join(choices)}"
@@ -93,6 +101,19 @@ class TrainingConfig:
 
 C = TypeVar("C", bound=TrainingConfig)
 
+_WANTED = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+}
+
+
+def _is(value: Any, kind: type) -> bool:
+    if kind is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is kind
+
 
 def _parse(name: str, kind: type, text: str) -> Any:
     try:
@@ -100,12 +121,8 @@ def _parse(name: str, kind: type, text: str) -> Any:
             return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
         return kind(text)
     except (ValueError, KeyError):
-        wanted = {
-            bool: "true or false",
-            int: "a whole number",
-            float: "a number",
-        }.get(kind, kind.__name__)
-        raise UserError(f"--set {name}={text}: {name} must be {wanted}") from None
+        message = f"--set {name}={text}: {name} must be {_WANTED[kind]}"
+        raise UserError(message) from None
 
 
 def override(config: C, settings: Sequence[str]) -> C:

@@ -1,6 +1,7 @@
 """From a trained .keras file to the files that are deployed."""
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,20 @@ import keras
 import numpy as np
 
 import seqcore
+from apps.core import files
 from apps.core.errors import UserError
 from seqcore.export import ExportError
 
 _PROBES = 4
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """What cannot be exported, or not to there, is for the user to read."""
+    try:
+        yield
+    except ExportError as error:
+        raise UserError(str(error)) from error
 
 
 def export_tflite(
@@ -33,8 +44,8 @@ def export_tflite(
             "int8 needs representative inputs: give the data the model was "
             "trained on with --data"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    files.make_folder(path.parent)
+    with _explained():
         seqcore.export_tflite(
             model,
             path,
@@ -48,8 +59,6 @@ def export_tflite(
             shape=shape,
             verbose=False,
         )
-    except ExportError as error:
-        raise UserError(str(error)) from error
 
 
 def export_all(
@@ -67,13 +76,14 @@ def export_all(
     Args:
         shape: Fixes the input's shape, batch axis included, in model.tflite.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    files.make_folder(folder)
     found = {"tflite": folder / "model.tflite", "saved_model": folder / "saved_model"}
+    with _explained():
+        seqcore.export_saved_model(model, found["saved_model"], metadata=metadata)
     path = found["tflite"]
     export_tflite(
         model, path, quantize, metadata, representative, streaming, chunk, shape
     )
-    seqcore.export_saved_model(model, found["saved_model"], metadata=metadata)
     return found
 
 

@@ -86,8 +86,10 @@ def run(app: App, arguments: Namespace, task: Task, model: recogniser.Recogniser
             input_figure=figure,
             extra=_lines(answer, view, found),
         )
-    except (ImportError, OSError, ValueError) as error:
-        raise UserError(f"{out}: {error}") from error
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written: {error.strerror}") from error
+    except (ImportError, ValueError) as error:
+        raise UserError(str(error)) from error
     return {"report": str(path), "file": title, "answer": answer, "events": found}
 
 

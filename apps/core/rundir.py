@@ -53,15 +53,10 @@ class RunDirectory:
         return self.path / "report.md"
 
     @classmethod
-    def start(
-        cls,
-        path: str,
-        app: App,
-        config_name: str,
-        config: TrainingConfig,
-        source: str | None,
-    ) -> "RunDirectory":
-        """A new run in an empty or absent folder.
+    def unused(cls, path: str) -> "RunDirectory":
+        """An empty or absent folder, for a new run.
+
+        Hidden files do not count: the system's, and those of a start that was killed.
 
         Raises:
             UserError: the folder holds a run already, or something else.
@@ -72,10 +67,23 @@ class RunDirectory:
                 f"{path}: holds a run already: add --resume to continue it, "
                 "or choose another --workdir"
             )
-        if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+        if run.path.exists() and (
+            not run.path.is_dir()
+            or any(not entry.name.startswith(".") for entry in run.path.iterdir())
+        ):
             raise UserError(f"{path}: is not an empty folder: choose another --workdir")
+        return run
+
+    def start(
+        self,
+        app: App,
+        config_name: str,
+        config: TrainingConfig,
+        source: str | None,
+    ) -> None:
+        """Makes the folder a run, by its config.json."""
         files.write_json(
-            run.config,
+            self.config,
             {
                 "app": app.name,
                 "config": config_name,
@@ -83,8 +91,6 @@ class RunDirectory:
                 "settings": to_json(config),
             },
         )
-        files.write_json(run.path / "versions.json", versions())
-        return run
 
     @classmethod
     def resume(cls, path: str, app: App) -> tuple["RunDirectory", dict[str, Any]]:
@@ -100,13 +106,29 @@ class RunDirectory:
                 "leave --resume out to start one"
             )
         record = files.read_json(run.config)
+        if not isinstance(record, dict):
+            raise UserError(f"{run.config}: is damaged: it holds no JSON object")
         if record.get("app") != app.name:
             raise UserError(
                 f"{path}: is a run of apps.{record.get('app')}, not apps.{app.name}"
             )
+        for key in ("config", "data", "settings"):
+            if key not in record:
+                raise UserError(f"{run.config}: is damaged: it lacks {key!r}")
+        if record["config"] not in app.configs:
+            raise UserError(
+                f"{run.config}: there is no configuration {record['config']}: "
+                "the run was made by another version of seqcore"
+            )
         kind = type(app.configs[app.default_config])
-        record["settings"] = from_json(kind, record["settings"], str(run.config))
-        return run, record
+        settings = from_json(kind, record["settings"], str(run.config))
+        return run, record | {"settings": settings.validated()}
+
+    def note_versions(self) -> None:
+        """Writes versions.json, unless an earlier start of the run did."""
+        path = self.path / "versions.json"
+        if not path.exists():
+            files.write_json(path, versions())
 
     def log(self, history: list[dict[str, Any]]) -> None:
         """Rewrites metrics.jsonl whole: short, and never torn by a kill."""

@@ -72,23 +72,6 @@ def reseed(model: keras.Model, seed: int, epoch: int) -> None:
         state.assign(rng.integers(0, 2**31, size=state.shape).astype(state.dtype))
 
 
-class Averaged:
-    """Context manager: the model with its averaged weights in place, if it has any."""
-
-    def __init__(self, model: keras.Model):
-        self.swap = keras.callbacks.SwapEMAWeights()
-        self.swap.set_model(model)
-        self.active = bool(model.optimizer.use_ema and model.optimizer.iterations > 0)
-
-    def __enter__(self) -> None:
-        if self.active:
-            self.swap.on_predict_begin()
-
-    def __exit__(self, *_: object) -> None:
-        if self.active:
-            self.swap.on_predict_end()
-
-
 def fit(task: Task, data: Data, run: RunDirectory, metadata: dict[str, Any]) -> None:
     """Trains from the run's last checkpoint (or the start) to the end.
 
@@ -131,8 +114,7 @@ def fit(task: Task, data: Data, run: RunDirectory, metadata: dict[str, Any]) -> 
         if better:
             state |= {"best": value, "best_epoch": epoch}
         if better or config.keep == "last":
-            with Averaged(trained):
-                save_model(model, run.best_model, metadata)
+            save_model(model, run.best_model, metadata)
         history.append(row)
         # Before the checkpoint: a kill between the two costs a row that is made
         # again. The other way round it would be missing for ever.
@@ -186,8 +168,8 @@ def _epoch(
             "try a smaller --set learning_rate or gradient_clip"
         )
     trained = time.perf_counter()
-    with Averaged(part):
-        outputs = task.outputs(model, data.splits["val"])
+    # Where weights are averaged, `fit` has put the average in their place.
+    outputs = task.outputs(model, data.splits["val"])
     found = task.metrics(data.splits["val"], outputs, data.labels)
     row: dict[str, Any] = {"epoch": epoch + 1, "train_loss": loss}
     row |= {k: v for k, v in found.items() if isinstance(v, int | float)}

@@ -42,23 +42,26 @@ def train(app: App, arguments: Namespace) -> None:
     if arguments.resume:
         run, record = RunDirectory.resume(arguments.workdir, app)
         config: TrainingConfig = record["settings"]
-        if configs.override(config, settings) != config or (
-            arguments.data not in (None, record["data"])
+        if (
+            configs.override(config, settings) != config
+            or arguments.config not in (None, record["config"])
+            or arguments.data not in (None, record["data"])
         ):
             raise UserError(
                 f"{arguments.workdir}: --resume goes on with the settings and data "
                 "the run began with: leave the changed ones out, or start a new run"
             )
     else:
-        config = configs.override(app.configs[arguments.config], settings).validated()
-        record = {"config": arguments.config, "data": arguments.data}
+        name = arguments.config or app.default_config
+        config = configs.override(app.configs[name], settings).validated()
+        record = {"config": name, "data": arguments.data}
+        run = RunDirectory.unused(arguments.workdir)
     task = app.make_task(config)
     _say("reading data")
     data = task.load(record["data"], ("train", "val"))
     if not arguments.resume:
-        run = RunDirectory.start(
-            arguments.workdir, app, arguments.config, config, arguments.data
-        )
+        run.start(app, record["config"], config, arguments.data)
+    run.note_versions()
     for name, split in data.splits.items():
         _say(f"{name}: {len(split)} examples, {len(data.labels)} labels")
     metadata = _metadata(app, task, data, record)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from apps.core.rundir import RunDirectory
 from tests.core import toy
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +64,12 @@ def test_help_does_not_import_keras():
         (["--set", "learning_rate=-1"], "must be positive"),
         (["--set", "quantize=int4"], "must be one of none, float16, dynamic, int8"),
         (["--set", "weight_averaging=1"], "must be in [0, 1)"),
+        (["--set", "label_smoothing=-0.5"], "must be in [0, 1)"),
+        (["--set", "learning_rate=inf"], "must be a number"),
+        (["--set", "seed=-1"], "must be in [0, 2^32)"),
+        (["--set", "warmup_epochs=nan"], "must be a number"),
+        (["--set", "gradient_clip=-1"], "must be at least 0"),
+        (["--set", "keep=all"], "must be one of best, last"),
         (["--noise", "loud"], "must be a number"),
         (["--data", "/no/such/folder"], "/no/such/folder"),
     ],
@@ -87,6 +94,17 @@ def test_occupied_workdir(capsys, trained, tmp_path):
     assert "not an empty folder" in line
 
 
+def test_workdir_is_looked_at_before_data_is_read(capsys, trained):
+    line = fails(capsys, "train", "--workdir", str(trained), "--data", "/no/such")
+    assert "holds a run already" in line
+
+
+def test_start_after_one_that_was_killed(tmp_path):
+    """What `files.replacing` leaves when config.json is not there yet."""
+    (tmp_path / ".config.0123abcd.json").write_text('{"app": ')
+    assert RunDirectory.unused(str(tmp_path)).path == tmp_path
+
+
 def test_resume_errors(capsys, trained, tmp_path):
     line = fails(capsys, "train", "--workdir", str(tmp_path / "no"), "--resume")
     assert "no run to resume" in line
@@ -94,6 +112,30 @@ def test_resume_errors(capsys, trained, tmp_path):
         capsys, "train", "--workdir", str(trained), "--resume", "--set", "units=9"
     )
     assert "settings and data the run began with" in line
+    line = fails(
+        capsys, "train", "--workdir", str(trained), "--resume", "--config", "averaged"
+    )
+    assert "settings and data the run began with" in line
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ("[]", "is damaged: it holds no JSON object"),
+        ({"data": ...}, "is damaged: it lacks 'data'"),
+        ({"config": "gone"}, "no configuration gone"),
+        ({"settings": {"seed": -1}}, "seed=-1: must be in [0, 2^32)"),
+        ({"settings": {"units": 1.5}}, "units=1.5: must be a whole number"),
+        ({"settings": {"noise": True}}, "noise=True: must be a number"),
+    ],
+)
+def test_resume_of_a_record_that_somebody_changed(capsys, tmp_path, change, part):
+    record = {"app": "toy", "config": "small", "data": None, "settings": {}}
+    if isinstance(change, dict):
+        record |= change
+        change = json.dumps({k: v for k, v in record.items() if v is not ...})
+    (tmp_path / "config.json").write_text(change)
+    assert part in fails(capsys, "train", "--workdir", str(tmp_path), "--resume")
 
 
 def test_predict(capsys, trained, tone):
@@ -130,6 +172,22 @@ def test_export_quantised(capsys, trained, tmp_path):
         assert found["bytes"]["tflite"] == (out / "model.tflite").stat().st_size
         assert toy.run("evaluate", found["tflite"], "--json") == 0
         assert json.loads(capsys.readouterr().out)["n"] == 96
+
+
+def test_export_to_where_it_cannot(capsys, trained, tmp_path):
+    """One line, and nothing half written."""
+    model = str(trained / "model.keras")
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for place in (file, file / "below"):
+        line = fails(capsys, "export", model, "--out", str(place))
+        assert str(place) in line and "cannot be written" in line
+    own = tmp_path / "out" / "saved_model"
+    own.mkdir(parents=True)
+    (own / "mine.txt").write_text("mine")
+    line = fails(capsys, "export", model, "--out", str(own.parent))
+    assert "is no SavedModel" in line
+    assert [p.name for p in own.parent.rglob("*")] == ["saved_model", "mine.txt"]
 
 
 def test_wrong_models(capsys, trained, tone, tmp_path):

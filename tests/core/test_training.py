@@ -2,19 +2,19 @@
 
 import dataclasses
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
 from apps.core import training
 from apps.core.rundir import RunDirectory
 from tests.core import toy
+from tests.core.toy_task import ToyTask
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,28 +77,30 @@ def test_report_shows_measured_numbers(finished, capsys):
     assert f"{accuracy:.4f}" in (finished / "model_card.md").read_text()
 
 
+# Dies by kill -9 in the middle of the second epoch, while a batch is made.
+_KILLED = """
+import os, signal, sys
+from tests.core import toy
+from tests.core.toy_task import ToyBatches
+
+def make_batch(self, *arguments):
+    if self.epoch == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return whole(self, *arguments)
+
+whole, ToyBatches.make_batch = ToyBatches.make_batch, make_batch
+toy.run("train", "--workdir", sys.argv[1])
+"""
+
+
 def test_killed_run_resumes_to_the_unbroken_result(finished, tmp_path):
-    """kill -9 once an epoch is checkpointed; --resume must see the same batches,
-    dropout masks and optimizer state as the run that was left alone."""
+    """--resume must see the same batches, dropout masks and optimizer state as the
+    run that was left alone."""
     folder = tmp_path / "killed"
-    command = [
-        sys.executable,
-        "-m",
-        "tests.core.toy",
-        "train",
-        "--workdir",
-        str(folder),
-    ]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
-    )
-    deadline = time.time() + 120
-    while not (folder / "checkpoint" / "epoch-00001").exists():
-        assert time.time() < deadline and process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    command = [sys.executable, "-c", _KILLED, str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert [p.name for p in (folder / "checkpoint").iterdir()] == ["epoch-00001"]
     assert not (folder / "report.md").exists()
     assert toy.run("train", "--workdir", str(folder), "--resume") == 0
     broken, whole = rows(folder), rows(finished)
@@ -140,32 +142,58 @@ def test_resume_of_a_finished_run_trains_no_further(finished, capsys):
 def fit(folder, config):
     """The training loop alone, without export and report."""
     task = toy.APP.make_task(config)
-    run = RunDirectory.start(str(folder), toy.APP, "small", config, None)
+    run = RunDirectory.unused(str(folder))
+    run.start(toy.APP, "small", config, None)
     training.fit(task, task.load(None, ("train", "val")), run, {"labels": []})
     return run.history()
 
 
-def test_patience_stops_and_keeps_the_best_averaged_weights(tmp_path):
-    config = dataclasses.replace(toy.CONFIGS["averaged"], patience=1, epochs=12)
+def test_patience_stops_and_keeps_the_best_epoch(tmp_path, monkeypatch):
+    scores = iter([0.3, 0.7, 0.6, 0.5, 0.9])
+    outputs = []
+
+    def metrics(self, split, found, labels):
+        outputs.append(np.array(found))
+        return {"n": len(found), "accuracy": next(scores)}
+
+    monkeypatch.setattr(ToyTask, "metrics", metrics)
+    config = dataclasses.replace(toy.CONFIGS["averaged"], patience=1, epochs=5)
     found = fit(tmp_path / "run", config)
-    assert 2 < len(found) < 12
-    accuracy = [row["accuracy"] for row in found]
-    best = max(accuracy)
-    assert accuracy[-1] <= accuracy[-2] == best
+    assert [row["accuracy"] for row in found] == [0.3, 0.7, 0.6]
     model = keras.saving.load_model(tmp_path / "run" / "model.keras")
     task = toy.APP.make_task(config)
-    data = task.load(None, ("val",))
-    again = task.metrics(
-        data.splits["val"], task.outputs(model, data.splits["val"]), data.labels
-    )
-    assert again["accuracy"] == pytest.approx(best)
+    split = task.load(None, ("val",)).splits["val"]
+    kept = np.array(task.outputs(model, split))
+    np.testing.assert_allclose(kept, outputs[1], atol=1e-5)
+    assert np.abs(kept - outputs[2]).max() > 1e-3
+
+
+def test_an_epoch_ends_with_the_averaged_weights():
+    config = toy.CONFIGS["averaged"]
+    task = toy.APP.make_task(config)
+    data = task.load(None, ("train",))
+    model = task.build_model(data)
+    batches = task.training_batches(data.splits["train"])
+    task.compile(model, training.make_optimizer(config, len(batches)))
+    steps = []
+
+    class Steps(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            steps.append(self.model.get_weights()[0])
+
+    model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[Steps()])
+    average = steps[0]
+    for weights in steps[1:]:
+        average = 0.8 * average + 0.2 * weights
+    assert np.abs(average - steps[-1]).max() > 1e-3
+    np.testing.assert_allclose(model.get_weights()[0], average, atol=1e-5)
 
 
 def test_same_seed_same_run_other_seed_other_run(tmp_path):
     config = toy.CONFIGS["small"]
     other = fit(tmp_path / "other", dataclasses.replace(config, epochs=1, seed=1))
     again = fit(tmp_path / "again", dataclasses.replace(config, epochs=1))
-    assert again[0]["train_loss"] == pytest.approx(
-        fit(tmp_path / "third", dataclasses.replace(config, epochs=1))[0]["train_loss"]
-    )
-    assert again[0]["train_loss"] != pytest.approx(other[0]["train_loss"])
+    third = fit(tmp_path / "third", dataclasses.replace(config, epochs=1))
+    losses = [row[0]["train_loss"] for row in (again, third, other)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+    assert abs(losses[0] - losses[2]) > 1e-3

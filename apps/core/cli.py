@@ -6,7 +6,7 @@ import functools
 import importlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from apps.core.app import App
 from apps.core.errors import UserError
@@ -191,32 +191,22 @@ def _start_tensorflow() -> None:
 
 
 def main(app: App, argv: Sequence[str] | None = None) -> int:
-    """Runs one verb; returns the exit status.
+    """Runs one verb; returns the exit status."""
+    arguments = build_parser(app).parse_args(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    return exit_status(lambda: _run(app, arguments))
+
+
+def exit_status(command: Callable[[], None]) -> int:
+    """Runs `command`.
 
     Returns:
         0, or 2 after a mistake of the user's (one line on standard error),
-        or 130 when interrupted.
+        or 130 when interrupted, or 141 when nobody reads the output any more.
     """
-    arguments = build_parser(app).parse_args(argv)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        if own := app.verbs.get(arguments.verb):
-            if own.runs_models:
-                _start_tensorflow()
-            importlib.import_module(own.module).run(arguments)
-            return 0
-        if arguments.verb == "train":
-            config = arguments.config or app.default_config
-            if arguments.workdir is None:
-                arguments.workdir = f"runs/{app.name}-{config}"
-            # Caught here, before seconds go into importing Keras.
-            from apps.core.config import override
-
-            override(app.configs[config], arguments.set).validated()
-        _start_tensorflow()
-        from apps.core import verbs
-
-        getattr(verbs, arguments.verb)(app, arguments)
+        command()
+        sys.stdout.flush()
         return 0
     except UserError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -224,3 +214,27 @@ def main(app: App, argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # As after `| head`. What is left in the buffer would fail again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _run(app: App, arguments: argparse.Namespace) -> None:
+    if own := app.verbs.get(arguments.verb):
+        if own.runs_models:
+            _start_tensorflow()
+        importlib.import_module(own.module).run(arguments)
+        return
+    if arguments.verb == "train":
+        config = arguments.config or app.default_config
+        if arguments.workdir is None:
+            arguments.workdir = f"runs/{app.name}-{config}"
+        # Caught here, before seconds go into importing Keras.
+        from apps.core.config import override
+
+        override(app.configs[config], arguments.set).validated()
+    _start_tensorflow()
+    from apps.core import verbs
+
+    getattr(verbs, arguments.verb)(app, arguments)

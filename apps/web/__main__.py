@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from apps.core.errors import UserError
+from apps.core.cli import exit_status
 
 HERE = Path(__file__).parent
 DEFAULT_OUT = HERE.parents[1] / "dist" / "web"
@@ -44,18 +44,17 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
-    try:
-        from apps.web.build import build
+    return exit_status(lambda: _run(given))
 
-        build(given.out, given.models, float_variants=not given.no_float)
-        if given.verb == "serve":
-            from apps.web.serve import serve
 
-            serve(given.out, given.port)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+def _run(given: argparse.Namespace) -> None:
+    from apps.web.build import build
+
+    build(given.out, given.models, float_variants=not given.no_float)
+    if given.verb == "serve":
+        from apps.web.serve import serve
+
+        serve(given.out, given.port)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Protects the promise of the command line: one clear line and status 2."""
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -51,6 +52,32 @@ def test_help_does_not_import_keras():
     assert done.returncode == 0, done.stderr
     for verb in ("train", "evaluate", "export", "predict"):
         assert verb in done.stdout
+
+
+def test_output_that_nobody_reads_is_no_error():
+    """As with `| head`: status 141, as of any program, and no traceback."""
+    code = (
+        "import sys, types\n"
+        "from apps.core import app, cli\n"
+        "from tests.core import toy\n"
+        "verb = types.ModuleType('verb')\n"
+        "verb.add_arguments = lambda parser: None\n"
+        "verb.run = lambda arguments: print('heard')\n"
+        "sys.modules['verb'] = verb\n"
+        "toy.APP.verbs['say'] = app.Verb('says it', 'verb')\n"
+        "sys.exit(cli.main(toy.APP, ['say']))\n"
+    )
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 @pytest.mark.parametrize(

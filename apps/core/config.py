@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import math
 import typing
 from collections.abc import Callable, Iterable, Sequence
@@ -75,7 +76,7 @@ class TrainingConfig:
     def _are_of_their_types(self) -> None:
         """As those of a file that somebody has edited may not be."""
         for name, kind in typing.get_type_hints(type(self)).items():
-            self._check(name, lambda value, kind=kind: _is(value, kind), _WANTED[kind])
+            self._check(name, functools.partial(_is, kind), _WANTED[kind])
 
     def _one_of(self, name: str, choices: Iterable[str]) -> None:
         what = f"one of {', '.join(choices)}"
@@ -109,7 +110,7 @@ _WANTED = {
 }
 
 
-def _is(value: Any, kind: type) -> bool:
+def _is(kind: type, value: Any) -> bool:
     if kind is float:
         return type(value) in (int, float) and math.isfinite(value)
     return type(value) is kind

@@ -252,7 +252,9 @@ def buckets(arguments: argparse.Namespace) -> None:
     for count in (1, arguments.buckets):
         config: Any = dataclasses.replace(TextConfig(), buckets=count)
         batches = WordBatches(hashed, targets, None, 4, config)
-        model = models.build_experts(models.build_classifier(config, 4))
+        model = models.build_experts(
+            models.build_classifier(config, 4), config.networks
+        )
         model.compile(
             make_optimizer(config, len(batches)),
             models.EachCrossentropy(),

@@ -1,4 +1,4 @@
-"""Naive Bayes: what the linear classifier starts from.
+"""Naive Bayes: what the linear classifier corrects.
 
 On few texts, counts know the worth of a word that gradients reach too rarely
 (Wang & Manning 2012, "Baselines and bigrams", ACL).
@@ -19,8 +19,12 @@ _LARGEST_SAMPLE = 3000
 
 
 def naive_bayes(
-    texts: Sequence[np.ndarray], targets: Sequence[int], features: int, classes: int
-) -> tuple[np.ndarray, np.ndarray]:
+    texts: Sequence[np.ndarray],
+    targets: np.ndarray,
+    chosen: np.ndarray,
+    features: int,
+    classes: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A linear classifier in closed form, for `linear.LinearVotes`.
 
     Naive Bayes takes every slot for new evidence and is far too sure of itself.
@@ -31,33 +35,38 @@ def naive_bayes(
     Args:
         texts: int32 [words, SLOTS], one array a text.
         targets: Class index of each.
+        chosen: Indices of the texts that are also classified.
         features: Largest number of a slot.
         classes: Number of classes.
 
     Returns:
-        Weights float32 [features + 1, classes] and bias float32 [classes].
+        Weights float64 [features + 1, classes], bias float64 [classes], and logits
+        float64 [chosen texts, classes] of each chosen text by the counts of all
+        others.
     """
-    y = np.asarray(targets)
-    counts = count(texts, y, features, classes)
-    prior = np.log((np.bincount(y, minlength=classes) + 1) / (len(y) + classes))
+    counts = count(texts, targets, features, classes)
+    own = np.bincount(targets, minlength=classes)
+    prior = np.log((own + 1) / (len(targets) + classes))
     prior -= prior.mean()
-    chosen = np.random.default_rng(0).permutation(len(y))[:_LARGEST_SAMPLE]
-    sample, own = [texts[i] for i in chosen], y[chosen]
-    roots = np.sqrt([(text > 0).sum() for text in sample])
-    fits = []
-    for smoothing in SMOOTHINGS:
-        evidence = leave_one_out(sample, own, counts, smoothing)
-        evidence /= roots[:, None, None]
-        same = np.broadcast_to(prior, (len(own), 1, classes))
-        fits.append(fit_weights(np.concatenate([evidence, same], 1), own))
+
+    def evidence(indices: np.ndarray, smoothing: float) -> np.ndarray:
+        sample = [texts[i] for i in indices]
+        found = leave_one_out(sample, targets[indices], counts, smoothing)
+        found /= np.sqrt([(text > 0).sum() for text in sample])[:, None, None]
+        same = np.broadcast_to(prior, (len(sample), 1, classes))
+        return np.concatenate([found, same], 1)
+
+    sample = chosen[:_LARGEST_SAMPLE]
+    fits = [fit_weights(evidence(sample, s), targets[sample]) for s in SMOOTHINGS]
     best = int(np.argmin([loss for _, loss in fits]))
-    *weights, of_prior = fits[best][0]
-    by_slot = np.repeat(weights, SLOT_GROUPS)
+    weights, smoothing = fits[best][0], SMOOTHINGS[best]
+    by_slot = np.repeat(weights[:-1], SLOT_GROUPS)
     of_number = np.zeros(features + 1)
     for slot in range(SLOTS):  # a number is always of the same group
         of_number[np.concatenate([text[:, slot] for text in texts])] = by_slot[slot]
-    rows = log_ratios(counts, SMOOTHINGS[best]) * of_number[:, None]
-    return rows.astype("float32"), (of_prior * prior).astype("float32")
+    rows = log_ratios(counts, smoothing) * of_number[:, None]
+    logits = np.einsum("g,tgc->tc", weights, evidence(chosen, smoothing))
+    return rows, weights[-1] * prior, logits
 
 
 def count(
@@ -135,11 +144,8 @@ def fit_weights(
 
     def objective(weights: np.ndarray) -> tuple[float, np.ndarray]:
         logits = np.einsum("g,tgc->tc", weights, evidence)
-        logits -= logits.max(1, keepdims=True)
-        likelihood = np.exp(logits)
-        norm = likelihood.sum(1, keepdims=True)
-        loss = np.mean(np.log(norm[:, 0]) - logits[np.arange(texts), targets])
-        return float(loss + ridge @ weights**2 / 2), likelihood / norm
+        losses, p = softmax_loss(logits, targets)
+        return float(losses.mean() + ridge @ weights**2 / 2), p
 
     weights = np.zeros(groups)
     loss, p = objective(weights)
@@ -161,3 +167,13 @@ def fit_weights(
         if gain < 1e-7:
             break
     return weights, loss
+
+
+def softmax_loss(
+    logits: np.ndarray, targets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cross-entropies [texts] and probabilities [texts, classes] of logits."""
+    logits = logits - logits.max(1, keepdims=True)
+    p = np.exp(logits)
+    norm = p.sum(1, keepdims=True)
+    return np.log(norm[:, 0]) - logits[np.arange(len(targets)), targets], p / norm

@@ -18,6 +18,9 @@ class TextConfig(TrainingConfig):
     epochs: int = 8
     learning_rate: float = 1.5e-2
     epsilon: float = 1e-3
+    passes: int = 0
+    """Times that an epoch goes through the training texts; 0: once, and twice where
+    many classes share them."""
     label_smoothing: float = 0.1
     weight_averaging: float = 0.97
     # Text and table
@@ -36,7 +39,8 @@ class TextConfig(TrainingConfig):
     networks: int = 2
     """Networks of different seeds, whose answers the file averages."""
     linear: bool = True
-    """Averages a linear classifier of the same features with them."""
+    """Averages a linear classifier of the same features with them, which counts as
+    much as all networks."""
     length: int = 0
     """Bytes that an exported .tflite takes, no fewer and no more, behind the text
     zeros; 0: any number."""
@@ -76,7 +80,7 @@ class TextConfig(TrainingConfig):
         self._one_of("model", MODELS)
         self._at_least_1("max_words", "units", "layers", "buckets", "least")
         self._at_least_1("networks")
-        for name in ("embedding", "length"):
+        for name in ("embedding", "length", "passes"):
             if getattr(self, name) < 0:
                 raise UserError(f"{name}={getattr(self, name)}: must not be negative")
         self._below_1("dropout", "embedding_dropout", "word_dropout", "slot_dropout")

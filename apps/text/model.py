@@ -1,5 +1,6 @@
 """The text models: numbers of words and their parts to class probabilities."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import keras
@@ -122,15 +123,25 @@ class Pooling(keras.layers.Layer):
 class Together(keras.layers.Layer):
     """Logits of several classifiers, [batch, classes] each, to probabilities.
 
-    The mean of their log probabilities, as of experts of equal weight (Hinton 1999,
-    "Products of experts").
+    A weighted mean of their log probabilities (Hinton 1999, "Products of experts").
+
+    Args:
+        shares: Weight of each classifier; they sum to 1.
     """
 
+    def __init__(self, shares: Sequence[float], **kwargs):
+        super().__init__(**kwargs)
+        self.shares = list(shares)
+
     def call(self, logits):
-        return ops.softmax(sum(ops.log_softmax(each) for each in logits) / len(logits))
+        parts = zip(self.shares, logits, strict=True)
+        return ops.softmax(sum(share * ops.log_softmax(each) for share, each in parts))
 
     def compute_output_shape(self, input_shape: list[tuple]) -> tuple:
         return tuple(input_shape[0])
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "shares": self.shares}
 
 
 @keras.saving.register_keras_serializable("seqcore.text")
@@ -181,6 +192,16 @@ def sizes(config: "TextConfig", classes: int) -> tuple[int, int]:
     return config.features or features | 1, embedding
 
 
+def passes(config: "TextConfig", classes: int) -> int:
+    """How often an epoch goes through the texts.
+
+    Of many classes each has few texts, whose features are reached too rarely:
+    one network of BANKING77 had 85 % after 8 passes and 88 % after 16 (one fold of
+    its training data), where those of SST-2 fell from 78.9 to 77.7 %.
+    """
+    return config.passes or (1 if classes <= FEW_CLASSES else 2)
+
+
 def build_classifier(config: "TextConfig", classes: int) -> keras.Model:
     """Numbers of words, int32 [batch, words, SLOTS], to probabilities."""
     ids = keras.Input((None, SLOTS), dtype="int32", name="ids")
@@ -190,18 +211,21 @@ def build_classifier(config: "TextConfig", classes: int) -> keras.Model:
         name = f"embedding_{number}" if number else "embedding"
         x = WordEmbedding(features, embedding, name=name)(ids)
         logits.append(_network(config, x, classes))
+    shares = [1 / config.networks] * config.networks
     if config.linear:
+        # The networks differ by their seeds alone: together they count as one.
         logits.append(LinearVotes(features, classes, name="linear")(ids))
-    x = Together(name="probabilities")(logits)
+        shares = [share / 2 for share in shares] + [0.5]
+    x = Together(shares, name="probabilities")(logits)
     return keras.Model(ids, x, name="classifier")
 
 
-def build_experts(classifier: keras.Model) -> keras.Model:
-    """What is trained: a classifier's parts, to logits [batch, parts, classes].
+def build_experts(classifier: keras.Model, networks: int) -> keras.Model:
+    """What is trained: a classifier's networks, to logits [batch, networks, classes].
 
     The layers are those of `classifier`.
     """
-    logits = classifier.get_layer("probabilities").input
+    logits = keras.tree.flatten(classifier.get_layer("probabilities").input)[:networks]
     return keras.Model(classifier.input, ops.stack(logits, axis=1), name="experts")
 
 

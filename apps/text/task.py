@@ -9,18 +9,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from apps.core.batches import Batches, bucket_boundaries
+from apps.core.batches import Batches
 from apps.core.errors import UserError
 from apps.core.task import Data, Split, Task
 from apps.text import model as models
-from apps.text.batches import WordBatches, class_weights, padded
+from apps.text import outputs
+from apps.text.batches import WordBatches, class_weights
 from apps.text.config import TextConfig
 from apps.text.explain import word_effects
 from apps.text.sources import find
 from apps.text.splits import duplicates, stratified_split
 from apps.text.table import LONGEST_TEXT, Format, Row
-
-_EVALUATION_BATCH = 256
 
 
 def encode(text: str) -> np.ndarray:
@@ -117,15 +116,17 @@ class TextTask(Task[TextConfig]):
             _say(f"{self.config.vectors}: {found} words of the training data found")
         classifier = model.get_layer("classifier")
         if self.config.linear:
-            classifier.get_layer("linear").start(self._hashed, train.targets)
-        self._experts = models.build_experts(classifier)
+            classifier.get_layer("linear").fit(
+                self._hashed, train.targets, self._weights(train)
+            )
+        self._experts = models.build_experts(classifier, self.config.networks)
         return model
 
     def fixed_shape(self, model: keras.Model) -> tuple[int, ...] | None:
         return (1, self.config.length) if self.config.length else None
 
     def trained_part(self, model: keras.Model) -> keras.Model:
-        """The classifier's parts: hashing has nothing to train."""
+        """The networks: hashing and the linear classifier are ready when built."""
         return self._experts
 
     def compile(self, model: keras.Model, optimizer: keras.Optimizer) -> None:
@@ -136,41 +137,29 @@ class TextTask(Task[TextConfig]):
 
     def training_batches(self, split: Split) -> Batches:
         classes = max(split.targets) + 1
-        weights = None
-        if self.config.balance:
-            weights = class_weights(split.targets, classes)
-        return WordBatches(self._hashed, split.targets, weights, classes, self.config)
+        times = models.passes(self.config, classes)
+        return WordBatches(
+            self._hashed * times,
+            [*split.targets] * times,
+            self._weights(split),
+            classes,
+            self.config,
+        )
+
+    def _weights(self, split: Split) -> np.ndarray | None:
+        if not self.config.balance:
+            return None
+        return class_weights(split.targets, max(split.targets) + 1)
 
     def outputs(self, model: Any, split: Split) -> list[np.ndarray]:
         if self.config.length:
-            split = dataclasses.replace(split, inputs=self._filled(split))
+            inputs = outputs.filled(split, self.config.length)
+            split = dataclasses.replace(split, inputs=inputs)
         if isinstance(model, keras.Model):
-            return _keras_outputs(model, split.inputs)
+            return outputs.of_keras(model, split.inputs)
         if getattr(model, "batch_size", None) == 1:
             return super().outputs(model, split)
-        found: dict[int, np.ndarray] = {}
-        order = np.argsort([len(value) for value in split.inputs], kind="stable")
-        for start in range(0, len(order), self.config.batch_size):
-            chosen = order[start : start + self.config.batch_size]
-            batch = np.zeros((len(chosen), len(split.inputs[chosen[-1]])), "int32")
-            for row, index in enumerate(chosen):
-                batch[row, : len(split.inputs[index])] = split.inputs[index]
-            rows = np.asarray(model.predict_on_batch(batch))
-            found |= dict(zip(chosen.tolist(), rows, strict=True))
-        return [found[index] for index in range(len(split))]
-
-    def _filled(self, split: Split) -> list[np.ndarray]:
-        """The texts with zeros behind, as a file of a fixed length takes them."""
-        length = self.config.length
-        found = []
-        for value, source in zip(split.inputs, split.sources, strict=True):
-            if len(value) > length:
-                raise UserError(
-                    f"{source or 'the text'}: has {len(value)} bytes: this file takes "
-                    f"{length} at most (see export --length)"
-                )
-            found.append(np.pad(value, (0, length - len(value))))
-        return found
+        return outputs.of_file(model, split.inputs, self.config.batch_size)
 
     def read(self, path: str) -> list[tuple[str, np.ndarray]]:
         try:
@@ -289,26 +278,3 @@ def _split(name: str, rows: list[Row], labels: Sequence[str], source: str) -> Sp
         [index[row.label] for row in rows],
         [row.source for row in rows],
     )
-
-
-def _keras_outputs(model: keras.Model, inputs: Sequence[np.ndarray]):
-    """Runs the classifier on hashed texts, in batches of a few shapes."""
-    texts = model.get_layer("words").many(inputs)
-    classifier = model.get_layer("classifier")
-    classifier.jit_compile = False  # see `TextTask.compile`
-    lengths = np.array([len(text) for text in texts])
-    boundaries = bucket_boundaries(lengths.tolist(), 4)
-    found: list[np.ndarray] = [np.empty(0)] * len(texts)
-    for low, high in zip([0, *boundaries[:-1]], boundaries, strict=True):
-        members = np.flatnonzero((lengths > low) & (lengths <= high))
-        size = min(_EVALUATION_BATCH, len(members))
-        for start in range(0, len(members), size):
-            chosen = members[start : start + size]
-            batch = np.zeros((size, int(high), texts[0].shape[1]), "int32")
-            batch[: len(chosen)] = padded([texts[i] for i in chosen], int(high))
-            # Rows past the chosen ones are filling; one word keeps them valid.
-            batch[len(chosen) :, 0, 0] = 1
-            rows = np.asarray(classifier.predict_on_batch(batch))
-            for row, index in enumerate(chosen):
-                found[index] = rows[row]
-    return found

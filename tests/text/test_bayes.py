@@ -1,11 +1,11 @@
-"""Naive Bayes in closed form, and the linear classifier that starts from it."""
+"""Naive Bayes in closed form, and the linear classifier that corrects it."""
 
 import keras
 import numpy as np
 import pytest
 
 from apps.core.task import Data, Split
-from apps.text import bayes
+from apps.text import bayes, linear
 from apps.text.config import TextConfig
 from apps.text.hashing import SLOTS
 from apps.text.linear import LinearVotes
@@ -76,22 +76,85 @@ def grouped(texts):
     ]
 
 
-def test_linear_classifier_starts_as_naive_bayes():
-    texts, targets = some_texts(300)
+def test_left_out_logits_are_those_of_the_other_texts():
+    """With the weights that all texts chose, each text by the counts without it."""
+    texts, targets = some_texts(60)
     texts = grouped(texts)
-    layer = LinearVotes(BUCKETS, CLASSES)
+    chosen = np.arange(0, 60, 7)
+    _, _, logits = bayes.naive_bayes(texts, targets, chosen, BUCKETS, CLASSES)
+    rows, bias, every = bayes.naive_bayes(
+        texts, targets, np.arange(60), BUCKETS, CLASSES
+    )
+    assert logits.shape == (len(chosen), CLASSES)
+    with_itself = np.stack(
+        [rows[t].sum((0, 1)) / np.sqrt((t > 0).sum()) + bias for t in texts]
+    )
+    own = np.arange(60), targets
+    gain = bayes.softmax_loss(every, targets)[0].mean()
+    gain -= bayes.softmax_loss(with_itself, targets)[0].mean()
+    assert gain > 0.05  # its own counts speak for a text's class
+    assert ((every - with_itself)[own] < (every - with_itself).mean(1)).all()
+
+
+def test_correction_is_the_regularised_optimum():
+    texts, targets = some_texts(80)
+    matrix = linear.slot_matrix(texts, BUCKETS)
+    known = RNG.normal(size=(80, CLASSES))
+    weights = np.where(targets == 0, 3.0, 1.0)
+    found = linear.correction(matrix, targets, known, weights)
+    excess = bayes.softmax_loss(known + matrix @ found, targets)[1]
+    excess[np.arange(80), targets] -= 1
+    gradient = matrix.T @ (excess * (weights / weights.sum())[:, None])
+    start = bayes.softmax_loss(known, targets)[1]
+    start[np.arange(80), targets] -= 1
+    first = matrix.T @ (start * (weights / weights.sum())[:, None])
+    assert np.abs(gradient + linear.DECAY * found).max() < 0.02 * np.abs(first).max()
+
+
+def test_linear_classifier_corrects_naive_bayes():
+    """It learns what single counts cannot know, and padding adds nothing."""
+    texts, targets = [], []
+    for one, two in RNG.integers(0, 2, (200, 2)):  # the class: are the two alike?
+        text = np.zeros((2, SLOTS), "int32")
+        text[:, 0] = 1 + one, 3 + two
+        text[1, 1] = 5 + 2 * one + two  # the pair
+        texts.append(text)
+        targets.append(int(one == two))
+    texts[0] = np.pad(texts[0], ((0, 3), (0, 0)))
+    layer = LinearVotes(BUCKETS, 2)
     layer.build((None, None, SLOTS))
-    layer.start(texts, targets)
-    padded = np.zeros((300, 9, SLOTS), "int32")
+    layer.fit(texts, targets)
+    padded = np.zeros((200, 9, SLOTS), "int32")
     for row, text in enumerate(texts):
         padded[row, : len(text)] = text
     logits = keras.ops.convert_to_numpy(layer(padded))
-    assert (logits.argmax(1) == targets).mean() > 0.6  # chance is a third
-    rows, bias = bayes.naive_bayes(texts, targets, BUCKETS, CLASSES)
-    one = rows[texts[0]].sum((0, 1)) / np.sqrt((texts[0] > 0).sum()) + bias
-    np.testing.assert_allclose(logits[0], one, rtol=1e-3, atol=1e-4)
-    alone = layer(texts[0][None])  # padding adds nothing
-    np.testing.assert_allclose(alone, logits[:1], atol=1e-5)
+    table, bias = np.asarray(layer.table.value), np.asarray(layer.bias.value)
+    by_hand = linear.slot_matrix(texts, BUCKETS) @ table + bias
+    np.testing.assert_allclose(logits, by_hand, atol=1e-5)
+    rows, start, _ = bayes.naive_bayes(
+        texts, np.array(targets), np.arange(200), BUCKETS, 2
+    )
+    before = linear.slot_matrix(texts, BUCKETS) @ rows + start
+    loss = [
+        bayes.softmax_loss(z, np.array(targets))[0].mean() for z in (before, logits)
+    ]
+    assert loss[1] < 0.8 * loss[0]
+    assert (logits.argmax(1) == targets).all()
+
+
+def test_long_corpora_are_fitted_on_a_part(monkeypatch):
+    """All texts count; the correction takes those that its share of slots holds."""
+    texts, targets = some_texts(50)
+    seen = []
+    monkeypatch.setattr(linear, "MOST_SLOTS", sum(t.size for t in texts) // 2)
+    real = linear.slot_matrix
+    monkeypatch.setattr(
+        linear, "slot_matrix", lambda t, n: (seen.append(len(t)), real(t, n))[1]
+    )
+    layer = LinearVotes(BUCKETS, CLASSES)
+    layer.build((None, None, SLOTS))
+    layer.fit(texts, targets)
+    assert 15 < seen[0] < 35
 
 
 def test_model_knows_the_counts_before_training():

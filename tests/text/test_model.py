@@ -6,10 +6,11 @@ import keras
 import numpy as np
 import pytest
 
+from apps.core.task import Data, Split
 from apps.text import model as models
 from apps.text.batches import padded
 from apps.text.config import MODELS, TextConfig
-from apps.text.task import encode
+from apps.text.task import TextTask, encode
 
 SMALL = TextConfig(features=186, embedding=8, units=6, max_words=30)
 TEXTS = ("Where is my card?", "yes", "Моя карта потерялась, помогите мне скорее", "")
@@ -63,25 +64,41 @@ def test_word_embedding_adds_word_pair_and_mean_of_ngrams():
     assert layer.compute_mask(ids[:1]) is None
 
 
-def test_parts_are_trained_alone_and_answer_together():
+def test_networks_are_trained_alone_and_answer_together():
+    """The file: half the networks' mean log probability, half the linear's."""
     model = build("dense")
     classifier = model.get_layer("classifier")
-    experts = models.build_experts(classifier)
+    linear = classifier.get_layer("linear")
+    linear.table.assign(np.random.default_rng(0).normal(size=linear.table.shape))
+    experts = models.build_experts(classifier, SMALL.networks)
     ids = model.get_layer("words").many([encode(TEXTS[0])])[0][None]
     logits = keras.ops.convert_to_numpy(experts(ids))
-    assert logits.shape == (1, SMALL.networks + 1, 3)
+    assert logits.shape == (1, SMALL.networks, 3)
     likely = keras.ops.convert_to_numpy(keras.ops.log_softmax(logits))
     assert np.ptp(likely, axis=1).min() > 1e-3  # networks of different seeds
-    expected = np.exp(likely.mean(1))
+    other = keras.ops.convert_to_numpy(keras.ops.log_softmax(linear(ids)))
+    expected = np.exp((likely.mean(1) + other) / 2)
     expected /= expected.sum()
     np.testing.assert_allclose(classifier(ids), expected, rtol=1e-5)
     loss = models.EachCrossentropy(0.1)
     reference = keras.losses.CategoricalCrossentropy(True, label_smoothing=0.1)
     target = np.array([[0, 1, 0]], "float32")
-    each = sum(float(reference(target, logits[:, i])) for i in range(3))
+    each = sum(float(reference(target, logits[:, i])) for i in range(SMALL.networks))
     assert float(loss(target, logits)) == pytest.approx(each, rel=1e-5)
     assert models.EachCrossentropy.from_config(loss.get_config()).label_smoothing == 0.1
     assert experts.trainable_variables == classifier.trainable_variables
+
+
+@pytest.mark.parametrize("linear", [True, False])
+def test_one_network_alone(linear, tmp_path):
+    config = dataclasses.replace(SMALL, networks=1, linear=linear)
+    model = models.build(config, 3)
+    experts = models.build_experts(model.get_layer("classifier"), 1)
+    assert experts.output_shape == (None, 1, 3)
+    model.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras")
+    value = encode(TEXTS[0])[None]
+    np.testing.assert_allclose(again(value), model(value), atol=1e-6)
 
 
 @pytest.mark.parametrize("classes", [2, 7, 20, 77, 150])
@@ -140,3 +157,17 @@ def test_a_file_of_fixed_length_scores_alike(tmp_path):
         value = np.pad(encode(text), (0, 90 - len(encode(text))))
         (found,) = run(**{key: value[None]}).values()
         np.testing.assert_allclose(found, model(encode(text)[None]), atol=1e-5)
+
+
+def test_an_epoch_of_many_classes_goes_through_the_texts_twice():
+    assert models.passes(TextConfig(), models.FEW_CLASSES) == 1
+    assert models.passes(TextConfig(passes=3), models.FEW_CLASSES) == 3
+    classes = models.FEW_CLASSES + 1
+    texts = [encode(f"w{i % classes}") for i in range(2 * classes)]
+    targets = [i % classes for i in range(2 * classes)]
+    split = Split("train", texts, targets, [""] * len(texts))
+    task = TextTask(dataclasses.replace(SMALL, model="dense", batch_size=4))
+    task.build_model(Data(tuple(map(str, range(classes))), {"train": split}, {}))
+    batches = task.training_batches(split)
+    seen = sum(batches[i][1].sum(0) for i in range(len(batches)))
+    np.testing.assert_array_equal(seen, 4)

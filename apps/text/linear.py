@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 from keras import ops
-from scipy import optimize, sparse  # type: ignore[import-untyped]
+from scipy import optimize, sparse
 
 from apps.text.bayes import naive_bayes, softmax_loss
 

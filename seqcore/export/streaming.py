@@ -15,9 +15,8 @@ chunk may complete any number of output steps, among them none, the output
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -29,17 +28,19 @@ from seqcore.export.overrides import (
     plain_calls,
     without_dropout_masks,
 )
-from seqcore.export.program import ModelIO, clean_name, name_outputs, trace
+from seqcore.export.program import ModelIO, name_outputs, trace
+from seqcore.export.stream_layers import (
+    CONVOLUTIONS,
+    POOLINGS,
+    States,
+    refuse,
+    window_of,
+    windowed_calls,
+)
 from seqcore.layers.lowering import lowering
 
 STREAM = "stream"
 
-_CONVOLUTIONS = (
-    keras.layers.Conv1D,
-    keras.layers.DepthwiseConv1D,
-    keras.layers.SeparableConv1D,
-)
-_POOLINGS = (keras.layers.MaxPooling1D, keras.layers.AveragePooling1D)
 # Layers that see the whole sequence at once, with the reason a user is given.
 _WHOLE_SEQUENCE = {
     keras.layers.Bidirectional: "reads the sequence from its end",
@@ -52,69 +53,26 @@ _WHOLE_SEQUENCE = {
 }
 
 
-@dataclass
-class States:
-    """The state tensors of one trace, in the order the model asks for them.
-
-    With ``given`` empty it records what is asked for and hands out zeros.
-    """
-
-    given: dict[str, tf.Tensor] = field(default_factory=dict)
-    specs: dict[str, tf.TensorSpec] = field(default_factory=dict)
-    new: dict[str, tf.Tensor] = field(default_factory=dict)
-    multirate: bool = False
-
-    def take(self, layer: Any, kind: str, shape: tuple[int, ...], dtype: Any) -> str:
-        """Announce one state; returns its name, to read and to write it."""
-        base = clean_name(f"{layer.name}_{kind}")
-        name, again = base, 1
-        while name in self.specs:
-            again += 1
-            name = f"{base}_{again}"
-        self.specs[name] = tf.TensorSpec(shape, dtype, name=name)
-        return name
-
-    def read(self, name: str) -> tf.Tensor:
-        if name in self.given:
-            return self.given[name]
-        spec = self.specs[name]
-        # A placeholder, so that nothing is computed ahead from the zeros.
-        return tf.compat.v1.placeholder_with_default(
-            tf.zeros(spec.shape, spec.dtype), spec.shape
-        )
-
-    def write(self, name: str, value: tf.Tensor) -> None:
-        spec = self.specs[name]
-        self.new[name] = tf.reshape(tf.cast(value, spec.dtype), spec.shape)
-
-
 def check_streamable(model: Any) -> None:
     """Refuse what needs steps that have not arrived yet."""
     for layer in model._flatten_layers(include_self=False):
         for kind, reason in _WHOLE_SEQUENCE.items():
             if isinstance(layer, kind):
-                raise _refuse(layer, reason)
+                raise refuse(layer, reason)
         if getattr(layer, "go_backwards", False):
-            raise _refuse(layer, "reads the sequence from its end")
+            raise refuse(layer, "reads the sequence from its end")
         if (
-            isinstance(layer, (*_CONVOLUTIONS, *_POOLINGS))
+            isinstance(layer, (*CONVOLUTIONS, *POOLINGS))
             and layer.padding == "same"
-            and _window(layer)[0] > 1
+            and window_of(layer)[0] > 1
         ):
-            raise _refuse(
+            raise refuse(
                 layer,
                 "with padding='same' looks ahead; build it with padding='causal' "
                 "(convolutions) or 'valid'",
             )
         if getattr(layer, "data_format", None) == "channels_first":
-            raise _refuse(layer, "has its channels first")
-
-
-def _refuse(layer: Any, reason: str) -> ExportError:
-    return ExportError(
-        f"streaming=True: layer {layer.name!r} ({type(layer).__name__}) {reason}; "
-        "export this model with streaming=False"
-    )
+            raise refuse(layer, "has its channels first")
 
 
 @dataclass(frozen=True)
@@ -145,7 +103,7 @@ def streaming_signature(
 
     def run(tensors: dict[str, tf.Tensor], states: States) -> dict[str, tf.Tensor]:
         args = keras.tree.map_structure(lambda name: tensors[name], io.structure)
-        calls = {**plain_calls(model), **_window_calls(model, states)}
+        calls = {**plain_calls(model), **windowed_calls(model, states)}
         recurrent = lowering(_recurrent(lower, states))
         with recurrent, overridden(calls), without_dropout_masks(model):
             # Not __call__: it holds a fixed-length model to its whole length.
@@ -197,7 +155,7 @@ def _recurrent(lower: Any, states: States) -> Callable[..., Any]:
         for state in initial_state:
             value = tf.get_static_value(state)
             if value is None or value.any():
-                raise _refuse(layer, "is given its initial state by the model")
+                raise refuse(layer, "is given its initial state by the model")
         kinds = ["h", "c"] if len(initial_state) == 2 else ["h"]
         if len(initial_state) > 2:
             kinds = [f"state_{i}" for i in range(len(initial_state))]
@@ -212,125 +170,3 @@ def _recurrent(lower: Any, states: States) -> Callable[..., Any]:
         return last, outputs, new
 
     return run
-
-
-def _window(layer: Any) -> tuple[int, int, int]:
-    """Window and hop in time steps, and how many zeros precede the sequence."""
-    if hasattr(layer, "streaming_window"):
-        window, hop = layer.streaming_window
-        return int(window), int(hop), int(getattr(layer, "streaming_padding", 0))
-    stride = _first(layer.strides)
-    if isinstance(layer, _POOLINGS):
-        return _first(layer.pool_size), stride, 0
-    size = (_first(layer.kernel_size) - 1) * _first(layer.dilation_rate) + 1
-    return size, stride, size - 1 if layer.padding == "causal" else 0
-
-
-def _first(value: Any) -> int:
-    return int(value[0] if isinstance(value, (tuple, list)) else value)
-
-
-def _window_calls(model: Any, states: States) -> dict[Any, Callable[..., Any]]:
-    calls = {}
-    for layer in model._flatten_layers(include_self=False):
-        windowed = isinstance(layer, (*_CONVOLUTIONS, *_POOLINGS))
-        if windowed or hasattr(layer, "streaming_window"):
-            calls[layer] = _windowed(layer, states)
-        elif isinstance(layer, keras.layers.GlobalAveragePooling1D):
-            calls[layer] = _average_so_far(layer, states)
-        elif isinstance(layer, keras.layers.GlobalMaxPooling1D):
-            calls[layer] = _maximum_so_far(layer, states)
-    return calls
-
-
-def _windowed(layer: Any, states: States) -> Callable[..., Any]:
-    """``layer`` over the windows that are complete with this chunk."""
-    window, hop, padding = _window(layer)
-    # Steps to wait before the first window is complete, beyond its first step.
-    first_skip = window - 1 - padding
-
-    def call(chunk, **_):
-        fixed = chunk.shape[1]
-        aligned = hop == 1 or (fixed is not None and fixed % hop == 0)
-        # Behind a layer with strides a chunk may be empty: no window is then complete.
-        static = aligned and not states.multirate
-        # Windows that begin or end where hops do: a chunk completes one for each.
-        static = static and first_skip in (0, hop - 1)
-        kept = padding if static else window - 1
-        x = chunk
-        if kept > 0:
-            shape = (1, kept, *chunk.shape[2:])
-            name = states.take(layer, "frames", shape, chunk.dtype)
-            x = tf.concat([states.read(name), chunk], axis=1)
-            states.write(name, x[:, -kept:])
-        if static:
-            return _valid(layer, x)
-        states.multirate = True
-        # The state counts from zero, so that all state starts at zero.
-        phase = states.take(layer, "phase", (1,), tf.int32)
-        skip = first_skip - states.read(phase)[0]
-        n = tf.shape(chunk)[1]
-        complete = tf.maximum((n - 1 - skip) // hop + 1, 0)
-        states.write(phase, [first_skip - (skip + complete * hop - n)])
-        # One window of zeros behind, so that there is always one to compute.
-        zeros = [[0, 0], [0, window]] + [[0, 0]] * (len(chunk.shape) - 2)
-        y = _valid(layer, tf.pad(x[:, skip:], zeros))
-        return y[:, :complete]
-
-    return call
-
-
-def _valid(layer: Any, x: tf.Tensor) -> tf.Tensor:
-    """The layer's own computation over complete windows only."""
-    with _attribute(layer, "padding", "valid"):
-        return type(layer).call(layer, x)
-
-
-@contextlib.contextmanager
-def _attribute(layer: Any, name: str, value: Any) -> Iterator[None]:
-    if not hasattr(layer, name):
-        yield
-        return
-    before = getattr(layer, name)
-    setattr(layer, name, value)
-    try:
-        yield
-    finally:
-        setattr(layer, name, before)
-
-
-def _average_so_far(layer: Any, states: States) -> Callable[..., Any]:
-    def call(x, mask=None):
-        _no_mask(layer, mask)
-        total = states.take(layer, "sum", (1, x.shape[-1]), x.dtype)
-        count = states.take(layer, "count", (1, 1), x.dtype)
-        new_total = states.read(total) + tf.reduce_sum(x, axis=1)
-        new_count = states.read(count) + tf.cast(tf.shape(x)[1], x.dtype)
-        states.write(total, new_total)
-        states.write(count, new_count)
-        average = new_total / tf.maximum(new_count, 1)
-        return average[:, None] if layer.keepdims else average
-
-    return call
-
-
-def _maximum_so_far(layer: Any, states: States) -> Callable[..., Any]:
-    def call(x, mask=None):
-        _no_mask(layer, mask)
-        best = states.take(layer, "maximum", (1, x.shape[-1]), x.dtype)
-        seen = states.take(layer, "seen", (1, 1), x.dtype)
-        low = tf.constant(x.dtype.min / 2, x.dtype)
-        before = tf.where(states.read(seen) > 0, states.read(best), low)
-        # A chunk may be too short to give this layer anything to pool.
-        some = tf.pad(x, [[0, 0], [0, 1], [0, 0]], constant_values=x.dtype.min / 2)
-        now = tf.maximum(before, tf.reduce_max(some, axis=1))
-        states.write(best, now)
-        states.write(seen, tf.ones((1, 1), x.dtype))
-        return now[:, None] if layer.keepdims else now
-
-    return call
-
-
-def _no_mask(layer: Any, mask: Any) -> None:
-    if mask is not None:
-        raise _refuse(layer, "pools under a mask")

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from seqcore.export.converter import INFERENCE_IO, QUANTIZATIONS, convert
 from seqcore.export.errors import ExportError
+from seqcore.export.examples import as_examples, calibration_data
 from seqcore.export.flatbuffer import parse
 from seqcore.export.inspection import constants
 from seqcore.export.lowerings import LOWERINGS, make_lowering
 from seqcore.export.metadata import append_to_tflite, encode, weights_hash
 from seqcore.export.program import (
     SERVING,
-    ModelIO,
     Program,
     check_model,
     model_io,
@@ -33,12 +32,9 @@ from seqcore.export.selfcheck import (
     KerasReference,
     check,
     check_stream,
-    chunks,
     probes,
 )
 from seqcore.export.streaming import STREAM, streaming_signature
-
-_CALIBRATION_CHUNK = 8
 
 
 @dataclass(frozen=True)
@@ -133,12 +129,12 @@ def export_tflite(
         program.add(STREAM, {**stream.inputs, **stream.states}, stream.function)
     representative = None
     if quantize == "int8":
-        representative = _representative(representative_data, io, program, stream)
+        representative = calibration_data(representative_data, io, program, stream)
     content = convert(
         program, quantize, representative, _float_layers(model), inference_io
     )
 
-    examples = list(probes(io)) if probe_data is None else _examples(probe_data, io)
+    examples = list(probes(io)) if probe_data is None else as_examples(probe_data, io)
     limit = TOLERANCES[quantize] if tolerance is None else tolerance
     reference = KerasReference(model, io)
     worst = check(content, reference, examples, limit)
@@ -247,58 +243,6 @@ def provenance(model: Any) -> dict[str, Any]:
         "model": model.name,
         "weights_sha256": weights_hash(model),
     }
-
-
-def _examples(data: Iterable[Any], io: ModelIO) -> list[dict[str, np.ndarray]]:
-    """User data as dicts of arrays with a batch of 1."""
-    examples = []
-    for item in data:
-        if not isinstance(item, Mapping):
-            item = dict(zip(io.specs, keras.tree.flatten(item), strict=True))
-        example = {}
-        for name, spec in io.specs.items():
-            array = np.asarray(item[name], dtype=spec.dtype.as_numpy_dtype)
-            if array.ndim == len(spec.shape) - 1:
-                array = array[None]
-            fits = array.ndim == len(spec.shape) and all(
-                want in (None, have)
-                for want, have in zip(spec.shape[1:], array.shape[1:], strict=True)
-            )
-            if not fits or array.shape[0] != 1:
-                raise ExportError(
-                    f"an example for input {name!r} has shape {array.shape}, "
-                    f"expected {(1, *spec.shape[1:])}"
-                )
-            example[name] = array
-        examples.append(example)
-    return examples
-
-
-def _representative(
-    data: Iterable[Any] | None, io: ModelIO, program: Program, stream: Any
-) -> Callable[[], Iterator[Any]]:
-    examples = [] if data is None else _examples(data, io)
-    if not examples:
-        raise ExportError(
-            "quantize='int8' needs representative_data: some hundred inputs of the "
-            "training run, from which the ranges of the activations are taken"
-        )
-
-    def generate():
-        for example in examples:
-            yield SERVING, example
-            if stream is None:
-                continue
-            # The streamed ranges come from running the clip in chunks.
-            run = program.signatures[STREAM]
-            states = {n: tf.zeros(s.shape, s.dtype) for n, s in stream.states.items()}
-            for piece in chunks(example, stream, _CALIBRATION_CHUNK):
-                inputs = {n: tf.constant(a) for n, a in piece.items()}
-                yield STREAM, {**piece, **{n: s.numpy() for n, s in states.items()}}
-                results = run(**inputs, **states)
-                states = {n: results[n] for n in states}
-
-    return generate
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -13,6 +13,7 @@ from flatbuffers import flexbuffers
 from seqcore.export.errors import ExportError
 from seqcore.export.packing import IDENTIFIER, pack
 from seqcore.export.subgraphs import (
+    bare_conditions,
     drop_unread_counters,
     merge_equal_subgraphs,
     order_loops,
@@ -98,6 +99,7 @@ def finish(content: bytes) -> bytes:
             if quantization is not None and quantization.scale is None:
                 tensor.quantization = None
     drop_unread_counters(model)
+    bare_conditions(model)
     order_loops(model)
     _share_buffers(model)
     merge_equal_subgraphs(model)

@@ -56,6 +56,26 @@ def _drop_if_own(loop: Any, cond: Any, body: Any, number: int) -> None:
             setattr(holder, name, np.delete(np.asarray(getattr(holder, name)), number))
 
 
+def bare_conditions(model: Any) -> None:
+    """Let a WHILE's test be of shape (1,) as it is computed, which LiteRT allows.
+
+    TensorFlow wants a scalar, and the RESHAPE to one costs an operator a turn.
+    """
+    for graph in model.subgraphs:
+        for loop in graph.operators:
+            if isinstance(loop.builtinOptions, schema.WhileOptionsT):
+                cond = model.subgraphs[loop.builtinOptions.condSubgraphIndex]
+                last = cond.operators[-1] if cond.operators else None
+                if last is None or list(last.outputs) != list(cond.outputs):
+                    continue
+                code = model.operatorCodes[last.opcodeIndex].builtinCode
+                given = int(last.inputs[0])
+                if code == schema.BuiltinOperator.RESHAPE and (
+                    list(cond.tensors[given].shape) == [1]
+                ):
+                    cond.outputs = np.array([given], np.int32)
+
+
 def order_loops(model: Any) -> None:
     """Order operators and tensors of loops by who reads them first.
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 import seqcore
 from seqcore import LSTM, RNN
@@ -138,6 +139,41 @@ def test_no_loop_carries_a_counter_that_nothing_reads(tmp_path):
                 assert not (own and scalar and int(tested) not in tests)
                 checked += 1
     assert checked > 10
+
+
+@pytest.mark.parametrize("timesteps", [None, 40])
+def test_the_place_of_the_next_output_counts_the_turns(timesteps, tmp_path):
+    """One comparison tests a loop, and two integer ADDs move it on."""
+    model = model_of(LSTM(12, return_sequences=True), timesteps=timesteps)
+    path = tmp_path / "m.tflite"
+    seqcore.export_tflite(model, path, verbose=False)
+    parsed = parse(path.read_bytes())
+    writing = 0
+    for graph in parsed.subgraphs:
+        names = [operator_name(parsed, op) for op in graph.operators]
+        if "GATHER" not in names:
+            continue
+        loop = next(
+            op
+            for outer in parsed.subgraphs
+            for op in outer.operators
+            if operator_name(parsed, op) == "WHILE"
+            and parsed.subgraphs[op.builtinOptions.bodySubgraphIndex] is graph
+        )
+        cond = parsed.subgraphs[loop.builtinOptions.condSubgraphIndex]
+        assert [operator_name(parsed, op) for op in cond.operators] == ["LESS"]
+        tested = list(cond.inputs).index(cond.operators[0].inputs[0])
+        write = graph.operators[names.index("DYNAMIC_UPDATE_SLICE")]
+        assert write.inputs[2] == graph.inputs[tested]
+        integer = schema.TensorType.INT32
+        adds = [
+            op
+            for op, name in zip(graph.operators, names, strict=True)
+            if name == "ADD" and graph.tensors[op.outputs[0]].type == integer
+        ]
+        assert len(adds) == 2
+        writing += 1
+    assert writing
 
 
 def test_packing_shares_without_changing_anything(tmp_path):

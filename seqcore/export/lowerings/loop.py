@@ -5,7 +5,8 @@ What shapes it was measured with ``benchmarks/inference.py`` and hand-made graph
 - The input projection leaves the loop: one FULLY_CONNECTED over all steps.
 - A turn reads its rows of the projection by one GATHER and computes the rest inside
   one XNNPACK partition. Counters are loop variables that an ADD of equal shapes
-  moves on: LiteRT's own small operators cost several of XNNPACK's.
+  moves on, and as few as can be: LiteRT's own small operators cost several of
+  XNNPACK's. Where the next output goes is also what counts the turns.
 - LiteRT copies every loop variable that the body writes, each turn, and
   DYNAMIC_UPDATE_SLICE copies its operand once more. Writing a full sequence row by
   row therefore costs time quadratic in its length, so it is written in blocks. Of a
@@ -22,7 +23,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -130,19 +130,24 @@ def unrolled(run: Recurrence, sequence: bool) -> tuple[tf.Tensor | None, States]
     if run.lanes > 1:
         rows = tf.gather(rows, run.places(0, run.timesteps)[0])
     outputs, states = _written_out(run, rows, run.timesteps, run.states)
-    return (outputs if sequence else None), states
+    return (_in_steps(run, outputs) if sequence else None), states
+
+
+def _in_steps(run: Recurrence, y: tf.Tensor) -> tf.Tensor:
+    """Outputs one after the other as (1, timesteps, output_size)."""
+    return tf.reshape(y, [1, -1, run.output_size])
 
 
 def _written_out(
     run: Recurrence, rows: tf.Tensor, steps: int, states: States
 ) -> tuple[tf.Tensor, States]:
-    """Some steps from their rows: outputs (1, steps, output_size) and the states."""
+    """Some steps from their rows: outputs (steps * output_size,) and the states."""
     outputs = []
     for row in tf.split(rows, steps) if steps > 1 else [rows]:
         output, states = run.step(row, states)
         outputs.append(output)
     joined = outputs[0] if steps == 1 else tf.concat(outputs, 0)
-    return tf.reshape(joined, [1, steps, run.output_size]), states
+    return tf.reshape(joined, [-1]), states
 
 
 def _known_length(run: Recurrence, blocking: Blocking, sequence: bool):
@@ -162,7 +167,8 @@ def _known_length(run: Recurrence, blocking: Blocking, sequence: bool):
         written.append(y)
     if not sequence:
         return None, states
-    return written[0] if len(written) == 1 else tf.concat(written, 1), states
+    y = written[0] if len(written) == 1 else tf.concat(written, 0)
+    return _in_steps(run, y), states
 
 
 def _free_length(run: Recurrence, blocking: Blocking, sequence: bool):
@@ -170,10 +176,10 @@ def _free_length(run: Recurrence, blocking: Blocking, sequence: bool):
     # Odd steps first, so that the long loop needs no remainder.
     odd = timesteps % unroll if unroll > 1 else 0
     # DYNAMIC_UPDATE_SLICE wants room for a whole write, even if none happens.
-    spare = unroll * (turns if sequence and turns else 1)
+    spare = unroll * (turns if sequence and turns else 1) * run.output_size
     y, states = None, run.states
     if sequence:
-        y = tf.expand_dims(tf.pad(run.memory(), [[0, spare], [0, 0]]), 0)
+        y = tf.pad(run.memory(), [[0, spare]])
     if unroll > 1:
         y, states = _turns(run, 1, 0, odd, states, y)
     if sequence and turns:
@@ -181,41 +187,37 @@ def _free_length(run: Recurrence, blocking: Blocking, sequence: bool):
     else:
         count = (timesteps - odd) // unroll
         y, states = _turns(run, unroll, odd, count, states, y, odd)
-    return (None if y is None else y[:, :-spare]), states
+    return (None if y is None else _in_steps(run, y[:-spare])), states
 
 
 def _room(run: Recurrence, steps: int) -> tf.Tensor:
-    """Memory for the outputs of some steps, (1, steps, output_size).
-
-    What is in it does not matter: each row is overwritten before it is read. Zeros
-    would be stored in the file, a padded row is not.
-    """
-    row = tf.reshape(run.memory(1), [1, 1, run.output_size])
-    return tf.pad(row, [[0, 0], [0, steps - 1], [0, 0]])
+    """Memory for the outputs of some steps, however many there are in all."""
+    return tf.pad(run.memory(1), [[0, (steps - 1) * run.output_size]])
 
 
 def _turns(run: Recurrence, unroll: int, begin, count, states, y, at=0):
     """One WHILE of ``count`` turns from step ``begin`` on.
 
-    It writes the outputs to y (1, room, output_size) from row ``at`` on, unless y is
+    It writes the outputs to y (room * output_size,) from step ``at`` on, unless y is
     None. Returns y and the states.
     """
-
     first, further = run.places(begin, unroll)
+    size = run.output_size
 
-    def body(turn, index, states, place=None, y=None):
+    def body(place, index, states, y=None):
         new, states = _written_out(run, tf.gather(run.rows, index), unroll, states)
-        after = (turn + 1, index + further, states)
-        if y is None:
-            return after
-        y = keras.ops.slice_update(y, place, new)
-        return *after, place + tf.constant([0, unroll, 0]), y
+        after = (place + tf.constant([unroll * size]), index + further, states)
+        if y is not None:
+            after = (*after, keras.ops.slice_update(y, place, new))
+        return after
 
-    start: tuple[Any, ...] = (tf.constant(0), first, states)
-    if y is not None:
-        start = (*start, tf.stack([0, at, 0]), y)
-    end = tf.while_loop(lambda turn, *_: turn < count, body, start)
-    return (None if y is None else end[4]), list(end[2])
+    # Where the next output goes is what counts the turns, whether it is written or
+    # not: one counter less to move on and to copy.
+    place = tf.reshape(at * size, [1])
+    end = place + count * unroll * size
+    start = (place, first, states) if y is None else (place, first, states, y)
+    last = tf.while_loop(lambda place, *_: tf.reshape(place < end, []), body, start)
+    return (None if y is None else last[3]), list(last[2])
 
 
 def _blocks(run: Recurrence, unroll: int, turns: int, begin, states, y):
@@ -229,7 +231,8 @@ def _blocks(run: Recurrence, unroll: int, turns: int, begin, states, y):
         left = run.timesteps - done
         steps = left - (left - 1) // block * block
         filled, states = _turns(run, unroll, done, steps // unroll, states, room)
-        y = keras.ops.slice_update(y, tf.stack([0, done, 0]), filled)
+        place = tf.reshape(done * run.output_size, [1])
+        y = keras.ops.slice_update(y, place, filled)
         return done + steps, states, y
 
     begin = tf.convert_to_tensor(begin, tf.int32)

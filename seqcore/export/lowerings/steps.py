@@ -60,11 +60,13 @@ class Recurrence:
         return tf.reshape(both, [-1]), tf.constant([2 * count, -2 * count] * count)
 
     def memory(self, steps: int | None = None) -> tf.Tensor:
-        """Any (steps, output_size) values, of a shape known before a run; of all
-        steps by default."""
+        """Any (steps * output_size,) values, of all steps by default.
+
+        How many is known before a run. Zeros would be stored in the file.
+        """
         rows = self.rows if steps is None else self.rows[: self.lanes * steps]
         rows = tf.reshape(rows, [-1, self.lanes * self.rows.shape[1]])
-        return rows[:, : self.output_size]
+        return tf.reshape(rows[:, : self.output_size], [-1])
 
 
 @dataclass

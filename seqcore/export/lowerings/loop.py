@@ -35,7 +35,7 @@ _TURN_US, _WRITE_US = 0.4, 0.35
 _COPY_BYTES_PER_US = 80_000.0
 # What the packed recurrent weights of a turn may take of the cache: two copies, or
 # two directions, and more copies than that.
-_PACKED_BYTES, _PACKED_OFTEN_BYTES = 512 * 1024, 320 * 1024
+_PACKED_BYTES, _PACKED_OFTEN_BYTES = 512 * 1024, 384 * 1024
 _MOST_STEPS_A_TURN = 6
 _MOST_BLOCKS = 16
 # The length a free sequence is planned for.

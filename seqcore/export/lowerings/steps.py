@@ -19,6 +19,7 @@ from seqcore.export.lowerings.plain_lstm import (
     is_plain,
     plain_step,
     product,
+    product_of_both,
     project_both,
 )
 
@@ -98,7 +99,7 @@ class Steps:
         if is_plain(self.layer):
             multiply = product(cell, self.exact)
             return self._keep(
-                row, states, lambda r, s: plain_step([multiply], r, s, cell.units)
+                row, states, lambda r, s: plain_step(multiply, r, s, cell.units)
             )
         return self._keep(row, states, lambda r, s: list(cell.step(r, s)[0]))
 
@@ -135,11 +136,11 @@ class Steps:
             # The directions are rows of the same tensors, so that all but their
             # products is one operator for both.
             def both(row, states):
-                products = [product(cell, self.exact) for cell in cells]
+                multiply = product_of_both(cells, self.exact)
                 states = self._keep(
                     row,
                     states,
-                    lambda r, s: plain_step(products, r, s, cells[0].units),
+                    lambda r, s: plain_step(multiply, r, s, cells[0].units),
                 )
                 return states[0], states
 

@@ -129,7 +129,9 @@ def unrolled(run: Recurrence, sequence: bool) -> tuple[tf.Tensor | None, States]
     rows = run.rows
     if run.lanes > 1:
         rows = tf.gather(rows, run.places(0, run.timesteps)[0])
-    outputs, states = _written_out(run, rows, run.timesteps, run.states)
+    # One operator for all rows: the file is long enough.
+    cut = tf.split(rows, run.timesteps) if run.timesteps > 1 else [rows]
+    outputs, states = _written_out(run, cut, run.states)
     return (_in_steps(run, outputs) if sequence else None), states
 
 
@@ -139,14 +141,14 @@ def _in_steps(run: Recurrence, y: tf.Tensor) -> tf.Tensor:
 
 
 def _written_out(
-    run: Recurrence, rows: tf.Tensor, steps: int, states: States
+    run: Recurrence, rows: list[tf.Tensor], states: States
 ) -> tuple[tf.Tensor, States]:
     """Some steps from their rows: outputs (steps * output_size,) and the states."""
     outputs = []
-    for row in tf.split(rows, steps) if steps > 1 else [rows]:
+    for row in rows:
         output, states = run.step(row, states)
         outputs.append(output)
-    joined = outputs[0] if steps == 1 else tf.concat(outputs, 0)
+    joined = outputs[0] if len(rows) == 1 else tf.concat(outputs, 0)
     return tf.reshape(joined, [-1]), states
 
 
@@ -203,21 +205,32 @@ def _turns(run: Recurrence, unroll: int, begin, count, states, y, at=0):
     """
     first, further = run.places(begin, unroll)
     size = run.output_size
+    # One counter less to move on and to copy: turns are counted by where the next
+    # output goes, or by the place of the rows where that is a single one.
+    counted = y is not None or first.shape[0] > 1
 
-    def body(place, index, states, y=None):
-        new, states = _written_out(run, tf.gather(run.rows, index), unroll, states)
-        after = (place + tf.constant([unroll * size]), index + further, states)
+    def body(index, states, place=None, y=None):
+        taken = tf.gather(run.rows, index)
+        cut = [taken]
+        if unroll > 1:  # Slices stay inside XNNPACK, a SPLIT in many does not.
+            each = range(0, unroll * run.lanes, run.lanes)
+            cut = [taken[row : row + run.lanes] for row in each]
+        new, states = _written_out(run, cut, states)
+        after = (index + further, states)
+        if counted:
+            after = (*after, place + tf.constant([unroll * size]))
         if y is not None:
             after = (*after, keras.ops.slice_update(y, place, new))
         return after
 
-    # Where the next output goes is what counts the turns, whether it is written or
-    # not: one counter less to move on and to copy.
+    def goes_on(index, states, place=None, y=None):
+        return tf.reshape(place < end if counted else index < first + count, [])
+
     place = tf.reshape(at * size, [1])
     end = place + count * unroll * size
-    start = (place, first, states) if y is None else (place, first, states, y)
-    last = tf.while_loop(lambda place, *_: tf.reshape(place < end, []), body, start)
-    return (None if y is None else last[3]), list(last[2])
+    start = (first, states, place, y)[: 4 if y is not None else 3 if counted else 2]
+    last = tf.while_loop(goes_on, body, start)
+    return (None if y is None else last[3]), list(last[1])
 
 
 def _blocks(run: Recurrence, unroll: int, turns: int, begin, states, y):

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -216,7 +217,7 @@ def _turns(run: Recurrence, unroll: int, begin, count, states, y, at=0):
             each = range(0, unroll * run.lanes, run.lanes)
             cut = [taken[row : row + run.lanes] for row in each]
         new, states = _written_out(run, cut, states)
-        after = (index + further, states)
+        after: tuple[Any, ...] = (index + further, states)
         if counted:
             after = (*after, place + tf.constant([unroll * size]))
         if y is not None:

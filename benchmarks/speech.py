@@ -1,10 +1,11 @@
 """Speech: the split of a training step's time, and the cost of a stream.
 
     python -m benchmarks.speech step --data DIR [--config NAME]
-    python -m benchmarks.speech stream [--model FILE] [--hours 1]
+    python -m benchmarks.speech stream [--model FILE] [--verify FILE] [--hours 1]
 
 `step` times its parts one after the other in turns, on two threads at most; `stream`
-feeds a file with noise, 20 ms at a time, on one thread. Times are processor time, so
+feeds a file with noise, 20 ms at a time, on one thread, and asks a verifier for its
+opinion as often as it can be asked. Times are processor time, so
 that other programs do not count.
 """
 
@@ -85,10 +86,11 @@ def step(data: str, config_name: str, rounds: int) -> None:
     print(f"  an epoch of {len(batches)} steps: {epoch:.0f} s of processor time")
 
 
-def stream(path: str, hours: float) -> None:
-    """Cost of a 20 ms step, and memory after each tenth of the sound."""
+def stream(path: str, verifier: str | None, hours: float) -> None:
+    """Cost of a 20 ms step, memory after each tenth of the sound, a second opinion."""
     from apps.speech.audio import SAMPLE_RATE
-    from apps.speech.detector import Detector, Stream
+    from apps.speech.detector import Detector
+    from apps.speech.stream import ASK_CHUNKS, Stream, Verified
 
     found = Stream(path)
     detector = Detector(found.rule, found.labels)
@@ -112,6 +114,15 @@ def stream(path: str, hours: float) -> None:
     whole = seconds * chunks / times.sum()
     print(f"  all steps together: 1/{whole:.0f} of real time")
     print("  memory, MB: " + " ".join(f"{m:.1f}" for m in memory))
+    if verifier:
+        clip = np.resize(sound, SAMPLE_RATE)
+        opinion = Verified(found, verifier).opinion
+        asked = medians({"asked": lambda: opinion(clip)}, 200)["asked"] / 1000
+        often = seconds * ASK_CHUNKS
+        print(f"{verifier}: median {1e3 * asked:.2f} ms an opinion, one thread")
+        print(
+            f"  at most one in {1e3 * often:.0f} ms: 1/{often / asked:.0f} of real time"
+        )
 
 
 def resident_megabytes() -> float:
@@ -133,12 +144,13 @@ def main() -> None:
     one.add_argument("--rounds", type=int, default=10)
     two = what.add_parser("stream")
     two.add_argument("--model", default=SHIPPED)
+    two.add_argument("--verify")
     two.add_argument("--hours", type=float, default=1.0)
     arguments = parser.parse_args()
     if arguments.what == "step":
         step(arguments.data, arguments.config, arguments.rounds)
     else:
-        stream(arguments.model, arguments.hours)
+        stream(arguments.model, arguments.verify, arguments.hours)
 
 
 if __name__ == "__main__":

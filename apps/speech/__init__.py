@@ -37,6 +37,14 @@ APP = App(
             metavar="MODEL",
         ),
         Option(
+            "--noise",
+            "noise",
+            "folders of recordings of noise that training hears beside the data's "
+            "own, comma separated",
+            verbs=("train",),
+            metavar="DIRS",
+        ),
+        Option(
             "--val-speakers",
             "val_speakers",
             "speakers that the validation split consists of, comma separated",

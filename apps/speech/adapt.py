@@ -1,13 +1,13 @@
 """Training that begins with the weights of a trained model."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import keras
 import numpy as np
 
 from apps.core.errors import UserError
 from apps.speech.layers import MergeClasses
+from apps.speech.trained import open_trained
 
 _CLASSES = "classes"
 
@@ -29,14 +29,7 @@ def adopt(model: keras.Model, classes: Sequence[str], path: str) -> int:
     Raises:
         UserError: no such model, or one of another architecture.
     """
-    from apps.core import recogniser
-    from apps.speech import APP
-
-    file = Path(path) / "model.keras" if Path(path).is_dir() else Path(path)
-    found = recogniser.load(str(file), APP)
-    trained = found.runner
-    if not isinstance(trained, keras.Model):
-        raise UserError(f"--adapt {path}: must be a .keras file or a folder with one")
+    trained, found = open_trained(path, f"--adapt {path}")
     old = [layer for layer in trained.layers if layer.weights]
     new = [layer for layer in model.layers if layer.weights]
     if not _fit(old, new):

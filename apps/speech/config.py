@@ -103,6 +103,8 @@ class SpeechConfig(TrainingConfig):
     """Largest shift in time, either way."""
     speed: float = 0.1
     """Largest relative change of speed (and pitch), either way."""
+    noise: str = ""
+    """Folders of noise for training beside the data's own, comma separated."""
     gain_db: float = 10.0
     """Largest change of level, either way."""
     noise_probability: float = 0.5
@@ -152,6 +154,10 @@ class SpeechConfig(TrainingConfig):
     def speakers(self) -> tuple[str, ...]:
         """`val_speakers` taken apart."""
         return tuple(x.strip() for x in self.val_speakers.split(",") if x.strip())
+
+    def noise_folders(self) -> tuple[str, ...]:
+        """`noise` taken apart."""
+        return tuple(x.strip() for x in self.noise.split(",") if x.strip())
 
     @property
     def streams(self) -> bool:

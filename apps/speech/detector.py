@@ -1,4 +1,4 @@
-"""From the scores of a streaming model to detections: the rule, and a stream.
+"""From the scores of a streaming model to detections: the rule.
 
 Every chunk of `chunk` samples gives one score (probability) a label. The rule:
 
@@ -13,13 +13,13 @@ Every chunk of `chunk` samples gives one score (probability) a label. The rule:
    been below half the threshold: a word that lingers is reported once.
 
 The time of a detection is that of the end of its chunk. Exported files carry
-the rule's numbers in their metadata, under the key `detector`.
+the rule's numbers in their metadata: a file that streams under the key
+`detector`, one that verifies (see stream.py) under `verifier`.
 """
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from apps.speech.clips import SILENCE, UNKNOWN
 from apps.speech.config import STREAM_CHUNK
 
 METADATA_KEY = "detector"
+VERIFIER_KEY = "verifier"
 _REARM = 0.5
 """Share of the threshold below which a label must fall to be detected again."""
 
@@ -49,11 +50,13 @@ class Rule:
         return dataclasses.asdict(self) | {"ignore": list(self.ignore)}
 
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, Any], path: str) -> "Rule":
+    def from_metadata(
+        cls, metadata: Mapping[str, Any], path: str, key: str = METADATA_KEY
+    ) -> "Rule":
         """Raises:
         UserError: the file carries no rule, or a value out of range.
         """
-        found = metadata.get(METADATA_KEY)
+        found = metadata.get(key)
         if not isinstance(found, dict):
             raise UserError(
                 f"{path}: does not stream: train a model that does with "
@@ -62,7 +65,7 @@ class Rule:
         known = {field.name for field in dataclasses.fields(cls)}
         if set(found) != known:
             raise UserError(
-                f"{path}: its metadata's {METADATA_KEY!r} holds "
+                f"{path}: its metadata's {key!r} holds "
                 f"{', '.join(sorted(found))}; expected {', '.join(sorted(known))}"
             )
         return cls(**found | {"ignore": tuple(found["ignore"])}).validated(path)
@@ -169,69 +172,3 @@ def detect_smoothed(
             lows_at_last[label] = low
             free = int(chunk) + rule.chunks(rule.refractory_ms)
     return found
-
-
-class Stream:
-    """The `stream` signature of a file, fed with samples in pieces of any size.
-
-    Memory does not grow with the sound: it holds the model's state and less
-    than one chunk of samples.
-
-    Raises:
-        UserError: not a .tflite file of this application that streams.
-    """
-
-    def __init__(self, path: str):
-        from ai_edge_litert.interpreter import Interpreter
-
-        from apps.core import recogniser
-        from apps.speech import APP
-
-        if Path(path).suffix != ".tflite":
-            raise UserError(f"{path}: only a .tflite file streams")
-        model = recogniser.load(path, APP)
-        self._model = model.runner
-        self.metadata = model.metadata
-        self.labels = model.labels
-        self.rule = Rule.from_metadata(model.metadata, path)
-        self._interpreter = Interpreter(model_path=path, num_threads=1)
-        if "stream" not in self._interpreter.get_signature_list():
-            raise UserError(f"{path}: has no signature 'stream': export it again")
-        self._run = self._interpreter.get_signature_runner("stream")
-        self.reset()
-
-    def reset(self) -> None:
-        """Back to the beginning of a sound."""
-        self._state = {
-            name: np.zeros(detail["shape"], detail["dtype"])
-            for name, detail in self._run.get_input_details().items()
-        }
-        self._waiting = np.zeros(0, "float32")
-
-    def classify(self, clip: np.ndarray) -> np.ndarray:
-        """The scores, float32 [labels], of one second by itself."""
-        return self._model.predict_on_batch(clip[None])[0]
-
-    def feed(self, samples: np.ndarray) -> Iterator[np.ndarray]:
-        """Yields the scores, float32 [labels], of every chunk that is complete.
-
-        What is left of `samples` waits for the next call.
-        """
-        chunk = self.rule.chunk
-        waiting = np.concatenate([self._waiting, samples.astype("float32")])
-        whole = len(waiting) // chunk * chunk
-        self._waiting = waiting[whole:].copy()
-        for start in range(0, whole, chunk):
-            self._state["samples"] = waiting[None, start : start + chunk]
-            found = self._run(**self._state)
-            self._state = {n: found[n] for n in self._state if n != "samples"}
-            yield found["output"][0]
-
-
-def detections(stream: Stream, pieces: Iterable[np.ndarray]) -> Iterator[Detection]:
-    """The words in a sound that comes in pieces, as soon as each is heard."""
-    detector = Detector(stream.rule, stream.labels)
-    for piece in pieces:
-        for scores in stream.feed(piece):
-            if found := detector.step(scores):
-                yield found

@@ -13,11 +13,11 @@ from apps.speech.audio import SAMPLE_RATE
 from apps.speech.detector import (
     Detection,
     Rule,
-    Stream,
     detect,
     detect_smoothed,
     smooth,
 )
+from apps.speech.stream import Scorer
 
 BACKGROUND_DB = -36.0
 """Level (RMS) of the background, in dB re full scale."""
@@ -152,10 +152,10 @@ def compose(
     return Recording(unit, events, backgrounds, length, snr_db, seed)
 
 
-def scores_of(stream: Stream, recording: Recording) -> np.ndarray:
+def scores_of(scorer: Scorer, recording: Recording) -> np.ndarray:
     """The score of every chunk, float32 [chunks, labels]."""
-    stream.reset()
-    found = [row for piece in recording.pieces() for row in stream.feed(piece)]
+    scorer.reset()
+    found = [row for piece in recording.pieces() for row in scorer.feed(piece)]
     return np.stack(found)
 
 

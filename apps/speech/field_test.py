@@ -2,20 +2,22 @@
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from apps.speech.listen import add_verify_argument
 
 if TYPE_CHECKING:
     import numpy as np
 
     from apps.speech.clips import Clip
-    from apps.speech.detector import Stream
-    from apps.speech.field import Outcome, Recording
+    from apps.speech.field import Outcome
+    from apps.speech.stream import Scorer
 
 SNRS_DB = (20, 15, 10, 5, 0, -5)
-_SLOT_SECONDS = 4.0
-_LONGEST_BACKGROUND_SECONDS = 3600.0
+_HALVES = ("choosing", "reporting")
+_STRETCHES = ("val", "test")
+"""Which stretch of the background each half hears."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,9 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Composes long recordings of clips in background and counts what a streaming "
         "model detects there. One recording, of half of the speakers, chooses the "
         "threshold; another, of the other half in other stretches of background, is "
-        "reported. The threshold is written into MODEL."
+        "reported. Of every background only what no training hears is used. The "
+        "threshold is written into MODEL, or into the file of --verify."
     )
     parser.add_argument("model", metavar="MODEL", help="a .tflite file that streams")
+    add_verify_argument(parser)
     parser.add_argument(
         "--keywords",
         metavar="DIR",
@@ -76,42 +80,53 @@ def run(arguments: argparse.Namespace) -> None:
     from apps.core.errors import UserError
     from apps.speech import field
     from apps.speech.clips import held_out
-    from apps.speech.detector import METADATA_KEY, Stream
+    from apps.speech.field_data import backgrounds, clips_of, composed
+    from apps.speech.noise import SHORTEST_SECONDS
+    from apps.speech.sources import read_noise
+    from apps.speech.stream import open_scorer
     from seqcore.export import write_metadata
 
     for name, low, high in (("hours", 0.01, 100), ("snr", -30, 60), ("rate", 0, 1000)):
         value = getattr(arguments, name)
         if not low <= value <= high:
             raise UserError(f"--{name} {value:g}: must be in [{low}, {high}]")
-    stream = Stream(arguments.model)
-    clips, words = _clips(arguments, stream)
-    noise = backgrounds(arguments.background)
+    scorer = open_scorer(arguments.model, arguments.verify)
+    words = set(scorer.labels) - set(scorer.rule.ignore)
+    clips = clips_of(arguments.keywords, arguments.split, arguments.distractors, words)
+    noise = read_noise(arguments.background, "--background", SHORTEST_SECONDS)
     first = np.array(held_out(clips, 0.5))
     halves = []
     for part, cut in ((first, 0), (~first, 1)):
         rng = np.random.default_rng([arguments.seed, cut])
         chosen = [clip for clip, mine in zip(clips, part, strict=True) if mine]
-        sounds = [np.array_split(n, 2)[cut] for n in noise]
-        half = _compose(chosen, words, sounds, arguments, rng)
+        sounds = backgrounds(noise.values(), _STRETCHES[cut])
+        half = composed(
+            chosen,
+            words,
+            sounds,
+            hours=arguments.hours,
+            snr_db=arguments.snr,
+            rng=rng,
+        )
         print(
-            f"{('choosing', 'reporting')[cut]}: {half.hours:.2f} h with "
-            f"{len(half.events)} clips",
+            f"{_HALVES[cut]}: {half.hours:.2f} h with {len(half.events)} clips",
             file=sys.stderr,
         )
-        halves.append((half, field.scores_of(stream, half)))
+        halves.append((half, field.scores_of(scorer, half)))
     thresholds = [round(float(t), 3) for t in np.arange(0.05, 1.0, 0.01)]
     curves = [
-        field.sweep(half, stream.rule, stream.labels, scores, thresholds)
+        field.sweep(half, scorer.rule, scorer.labels, scores, thresholds)
         for half, scores in halves
     ]
     threshold = field.choose(curves[0], arguments.rate).threshold
     reported = next(o for o in curves[1] if o.threshold == threshold)
-    rule = dataclasses.replace(stream.rule, threshold=threshold)
-    table = [_at(snr, clips, ~first, words, noise, stream, rule) for snr in SNRS_DB]
+    rule = dataclasses.replace(scorer.rule, threshold=threshold)
+    table = [_at(snr, clips, ~first, words, sounds, scorer, rule) for snr in SNRS_DB]
     found = {
         "model": arguments.model,
         "keywords": arguments.keywords,
-        "background": arguments.background,
+        "verify": arguments.verify,
+        "background": [_heard(path, samples) for path, samples in noise.items()],
         "snr_db": arguments.snr,
         "wanted_false_accepts_per_hour": arguments.rate,
         "threshold": threshold,
@@ -130,97 +145,9 @@ def run(arguments: argparse.Namespace) -> None:
             out / "field.png",
         )
     if not arguments.keep_threshold:
-        metadata = {k: v for k, v in stream.metadata.items() if k != METADATA_KEY}
-        write_metadata(arguments.model, metadata | {METADATA_KEY: rule.to_json()})
+        written = scorer.metadata | {scorer.rule_key: rule.to_json()}
+        write_metadata(scorer.path, written)
     print(json.dumps(found) if arguments.json else _text(found))
-
-
-def _clips(
-    arguments: argparse.Namespace, stream: "Stream"
-) -> tuple[list["Clip"], set[str]]:
-    """The clips, and which words are keywords."""
-    from apps.core.errors import UserError
-    from apps.speech import sources
-
-    words = set(stream.labels) - set(stream.rule.ignore)
-    recordings = sources.find(arguments.keywords, sources.SPLITS)
-    clips = [c for c in recordings.clips if arguments.split in ("all", c.split)]
-    if not clips and all(not c.split for c in recordings.clips):
-        clips = recordings.clips
-    if not any(clip.word in words for clip in clips):
-        raise UserError(
-            f"--keywords {arguments.keywords}: no clip of a keyword of the model "
-            f"({', '.join(sorted(words))}) in the split {arguments.split}"
-        )
-    if arguments.distractors:
-        others = sources.find(arguments.distractors, sources.SPLITS).clips
-        # A name that no label has: what is said there is never a keyword.
-        clips = clips + [dataclasses.replace(c, word=f"not {c.word}") for c in others]
-    return clips, words
-
-
-def backgrounds(paths: Sequence[str]) -> list["np.ndarray"]:
-    """Recordings of noise at one level, each of at least a minute's worth.
-
-    Raises:
-        UserError: a path that does not exist, or a folder without a recording.
-    """
-    from apps.core.errors import UserError
-    from apps.speech.audio import SAMPLE_RATE, SUFFIXES, is_audio, read_audio
-    from apps.speech.field import unit_background
-
-    found = []
-    for name in paths:
-        path = Path(name)
-        inside = [path]
-        if path.is_dir():
-            inside = [p for p in sorted(path.iterdir()) if is_audio(p)]
-            if not inside:
-                raise UserError(
-                    f"--background {name}: holds no recording ({', '.join(SUFFIXES)})"
-                )
-        for recording in inside:
-            samples = read_audio(recording, _LONGEST_BACKGROUND_SECONDS)
-            if len(samples) < 4 * SAMPLE_RATE:
-                raise UserError(f"--background {recording}: is shorter than 4 s")
-            found.append(unit_background(samples))
-    return found
-
-
-def _compose(
-    clips: list["Clip"],
-    words: set[str],
-    noise: list["np.ndarray"],
-    arguments: argparse.Namespace,
-    rng: "np.random.Generator",
-) -> "Recording":
-    """As many keywords as distractors (where there are any), repeated as needed."""
-    import numpy as np
-
-    from apps.speech import field
-    from apps.speech.clips import Audio
-
-    seconds = arguments.hours * 3600
-    count = max(2, int(seconds / _SLOT_SECONDS))
-    mine = [i for i, clip in enumerate(clips) if clip.word in words]
-    others = [i for i, clip in enumerate(clips) if clip.word not in words]
-    chosen: list[int] = []
-    for group, number in (
-        (mine, count // 2 if others else count),
-        (others, count - count // 2 if others else 0),
-    ):
-        rounds = -(-number // max(len(group), 1))
-        drawn = [rng.permutation(group) for _ in range(rounds if group else 0)]
-        chosen += np.concatenate(drawn)[:number].tolist() if drawn else []
-    audio = Audio.read(clips)
-    return field.compose(
-        audio[chosen],
-        [clips[i].word for i in chosen],
-        noise,
-        seconds=seconds,
-        snr_db=arguments.snr,
-        rng=rng,
-    )
 
 
 def _at(
@@ -229,7 +156,7 @@ def _at(
     part: "np.ndarray",
     words: set[str],
     noise: list["np.ndarray"],
-    stream: "Stream",
+    scorer: "Scorer",
     rule: Any,
 ) -> dict[str, float]:
     """Accuracy and misses of the reported half's keywords at one SNR."""
@@ -248,7 +175,7 @@ def _at(
     recording = field.compose(
         Audio.read(chosen)[np.arange(len(chosen))],
         said,
-        [np.array_split(n, 2)[1] for n in noise],
+        noise,
         seconds=3 * len(chosen),
         snr_db=snr,
         rng=np.random.default_rng(7),
@@ -257,9 +184,9 @@ def _at(
     right = 0
     for event in recording.events:
         clip = sound[event.start : event.start + SAMPLE_RATE]
-        right += stream.labels[int(np.argmax(stream.classify(clip)))] == event.word
+        right += scorer.labels[int(np.argmax(scorer.classify(clip)))] == event.word
     result = field.outcome(
-        recording, rule, stream.labels, field.scores_of(stream, recording)
+        recording, rule, scorer.labels, field.scores_of(scorer, recording)
     )
     return {
         "snr_db": snr,
@@ -267,6 +194,17 @@ def _at(
         "miss_rate": result.miss_rate,
         "n": len(said),
     }
+
+
+def _heard(path: str, samples: "np.ndarray") -> dict[str, Any]:
+    """Which seconds of a background each of the two recordings hears."""
+    from apps.speech.audio import SAMPLE_RATE
+    from apps.speech.noise import bounds
+
+    found: dict[str, Any] = {"file": path}
+    for name, split in zip(_HALVES, _STRETCHES, strict=True):
+        found[name] = [round(x / SAMPLE_RATE, 2) for x in bounds(len(samples), split)]
+    return found
 
 
 def _row(outcome: "Outcome") -> dict[str, float]:

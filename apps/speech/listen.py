@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a recording, microphone (default), or - for raw 16-bit mono samples at "
         "16 kHz on standard input",
     )
+    add_verify_argument(parser)
     parser.add_argument(
         "--threshold",
         type=float,
@@ -28,20 +29,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_verify_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--verify",
+        metavar="FILE",
+        help="a .tflite file of whole clips that knows the same words (as of the "
+        "configuration attention), asked where MODEL hears a word",
+    )
+
+
 def run(arguments: argparse.Namespace) -> None:
     import contextlib
     import dataclasses
     import json
 
-    from apps.speech.detector import Stream, detections
     from apps.speech.sound import pieces_of
+    from apps.speech.stream import detections, open_scorer
 
-    stream = Stream(arguments.model)
+    scorer = open_scorer(arguments.model, arguments.verify)
     if arguments.threshold is not None:
-        rule = dataclasses.replace(stream.rule, threshold=arguments.threshold)
-        stream.rule = rule.validated("--threshold")
+        rule = dataclasses.replace(scorer.rule, threshold=arguments.threshold)
+        scorer.rule = rule.validated("--threshold")
     with contextlib.closing(pieces_of(arguments.source)) as pieces:
-        for found in detections(stream, pieces):
+        for found in detections(scorer, pieces):
             row = dataclasses.asdict(found)
             text = f"{found.seconds:9.2f} s  {found.label:16s} {found.score:.3f}"
             print(json.dumps(row) if arguments.json else text, flush=True)

@@ -11,6 +11,8 @@ SILENCE_DB = (-60.0, -20.0)
 """Range of the level (RMS) of background alone, in dB re full scale."""
 _STRETCHES = {"train": (0.0, 0.7), "val": (0.7, 0.85), "test": (0.85, 1.0)}
 """The part of every recording that each split may use."""
+SHORTEST_SECONDS = 7.0
+"""Of a recording of noise: a second is left of it for each split."""
 
 
 def coloured(exponent: float, samples: int, rng: np.random.Generator) -> np.ndarray:
@@ -85,6 +87,23 @@ def _places(seed: int, count: int = 60, seconds: int = 8) -> list[np.ndarray]:
     return [noisy_place(seconds * SAMPLE_RATE, rng) for _ in range(count)]
 
 
+def bounds(samples: int, split: str) -> tuple[int, int]:
+    """First and last sample (exclusive) that a split may use of a recording of noise.
+
+    Args:
+        samples: Length of the recording.
+        split: "train", "val" or "test".
+    """
+    begin, end = _STRETCHES[split]
+    return int(begin * samples), int(end * samples)
+
+
+def stretch(recording: np.ndarray, split: str) -> np.ndarray:
+    """The part of a recording of noise that a split may use."""
+    begin, end = bounds(len(recording), split)
+    return recording[begin:end]
+
+
 class Background:
     """Recordings, and made-up noise beside them, to cut noise from.
 
@@ -107,8 +126,7 @@ class Background:
         seed: int = 0,
         seconds: float = 20.0,
     ):
-        begin, end = _STRETCHES[split]
-        parts = [r[int(begin * len(r)) : int(end * len(r))] for r in recordings]
+        parts = [stretch(recording, split) for recording in recordings]
         self.recordings = [p for p in parts if len(p) >= SAMPLE_RATE]
         rng = np.random.default_rng([seed, *split.encode()])
         length = int(seconds * SAMPLE_RATE)

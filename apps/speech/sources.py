@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from apps.core.errors import UserError
-from apps.speech.audio import SUFFIXES, is_audio, read_audio
+from apps.speech.audio import SAMPLE_RATE, SUFFIXES, is_audio, read_audio
 from apps.speech.clips import SILENCE, UNKNOWN, Clip, Recordings
 
 SPLITS = ("train", "val", "test")
 BACKGROUND_FOLDERS = ("_background_noise_", "background_noise")
-_LONGEST_BACKGROUND_SECONDS = 900.0
+_LONGEST_BACKGROUND_SECONDS = 3600.0
 _SPECIAL = {"_unknown_": UNKNOWN, "_silence_": SILENCE}
 
 
@@ -69,6 +69,49 @@ def find(source: str, splits: Sequence[str]) -> Recordings:
 
 def _read_backgrounds(paths: Sequence[Path]) -> list[np.ndarray]:
     return [read_audio(path, _LONGEST_BACKGROUND_SECONDS) for path in paths]
+
+
+def _noise_files(names: Sequence[str], option: str) -> list[Path]:
+    found: list[Path] = []
+    for name in names:
+        path = Path(name)
+        if not path.exists():
+            raise UserError(f"{option} {name}: there is no such file or folder")
+        inside = [path]
+        if path.is_dir():
+            inside = [file for file in sorted(path.iterdir()) if is_audio(file)]
+        if not inside:
+            raise UserError(
+                f"{option} {name}: holds no recording ({', '.join(SUFFIXES)})"
+            )
+        found += inside
+    return found
+
+
+def read_noise(
+    names: Sequence[str], option: str, shortest_seconds: float
+) -> dict[str, np.ndarray]:
+    """The recordings of noise that files and folders hold.
+
+    Args:
+        names: Files and folders.
+        option: Where they come from, for messages.
+        shortest_seconds: What each must have at least.
+
+    Returns:
+        float32 [samples] at 16 kHz, by the path of each.
+
+    Raises:
+        UserError: a path that does not exist, a folder without a recording, or
+            a recording that is too short.
+    """
+    found = {}
+    for path in _noise_files(names, option):
+        samples = read_audio(path, _LONGEST_BACKGROUND_SECONDS)
+        if len(samples) < shortest_seconds * SAMPLE_RATE:
+            raise UserError(f"{option} {path}: is shorter than {shortest_seconds:g} s")
+        found[str(path)] = samples
+    return found
 
 
 def speaker_of(stem: str, word: str) -> str:

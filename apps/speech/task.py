@@ -19,7 +19,7 @@ from apps.speech.augment import JoinedBatches, SpeechBatches
 from apps.speech.clips import CLIP_SAMPLES, SILENCE, UNKNOWN, Audio, Clip, Recordings
 from apps.speech.config import STREAM_CHUNK, SpeechConfig
 from apps.speech.detector import METADATA_KEY, Rule
-from apps.speech.noise import Background
+from apps.speech.noise import SHORTEST_SECONDS, Background
 from apps.speech.protocol import Classes
 from apps.speech.teacher import teacher
 
@@ -134,6 +134,10 @@ class SpeechTask(Task[SpeechConfig]):
         noise: Sequence[np.ndarray],
         more: Sequence[Clip],
     ) -> SpeechSplit:
+        if name == "train":
+            folders = self.config.noise_folders()
+            more_noise = sources.read_noise(folders, "--noise", SHORTEST_SECONDS)
+            noise = [*noise, *more_noise.values()]
         background = Background(noise, name)
         if self.config.whole:
             clips = recordings.clips

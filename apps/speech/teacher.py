@@ -1,12 +1,11 @@
 """A trained model whose opinion another one learns from (Hinton et al. 2015)."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-import keras
 import numpy as np
 
 from apps.core.errors import UserError
+from apps.speech.trained import open_trained
 
 
 def teacher(path: str, classes: Sequence[str]) -> Callable[[np.ndarray], np.ndarray]:
@@ -23,14 +22,7 @@ def teacher(path: str, classes: Sequence[str]) -> Callable[[np.ndarray], np.ndar
     """
     import tensorflow as tf
 
-    from apps.core import recogniser
-    from apps.speech import APP
-
-    file = Path(path) / "model.keras" if Path(path).is_dir() else Path(path)
-    found = recogniser.load(str(file), APP)
-    model = found.runner
-    if not isinstance(model, keras.Model):
-        raise UserError(f"teacher={path}: must be a .keras file or a folder with one")
+    model, found = open_trained(path, f"teacher={path}")
     missing = [name for name in classes if name not in found.labels]
     if missing:
         raise UserError(

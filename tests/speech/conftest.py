@@ -1,13 +1,22 @@
 """Recordings made for the tests, and a way to run the command line."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import soundfile
 
 from apps.core.cli import main
+from apps.core.config import to_json
 from apps.speech import APP
+from apps.speech.config import CONFIGS, STREAM_CHUNK
+from apps.speech.detector import Rule
 
 RATE = 16_000
+LABELS = ["high", "low", "mid", "silence"]
+STREAM_CONFIG = dataclasses.replace(CONFIGS["stream_crnn"], filters=2, units=14)
+# Low enough that an untrained model detects something.
+RULE = Rule(threshold=0.255, refractory_ms=100)
 
 
 def tone(hertz: float, seconds: float = 1.0, rate: int = RATE) -> np.ndarray:
@@ -49,3 +58,35 @@ def fails(capsys):
         return lines[0]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def stream_model():
+    """A small untrained model; its numbers mean nothing."""
+    import keras
+
+    from apps.speech import models
+
+    keras.utils.set_random_seed(1)
+    return models.build(STREAM_CONFIG, len(LABELS))
+
+
+@pytest.fixture(scope="session")
+def stream_files(stream_model, tmp_path_factory):
+    """A folder with the model as model.tflite and model.keras."""
+    import seqcore
+    from apps.core.training import save_model
+
+    folder = tmp_path_factory.mktemp("stream")
+    metadata = {"app": "speech", "labels": LABELS, "settings": to_json(STREAM_CONFIG)}
+    metadata["detector"] = RULE.to_json()
+    seqcore.export_tflite(
+        stream_model,
+        folder / "model.tflite",
+        streaming=True,
+        chunk=STREAM_CHUNK,
+        metadata=metadata,
+        verbose=False,
+    )
+    save_model(stream_model, folder / "model.keras", metadata)
+    return folder

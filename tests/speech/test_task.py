@@ -206,9 +206,42 @@ def test_a_teacher_of_the_same_words(run, data, fails, tmp_path):
     expected = model.predict_on_batch(clips)[:, [3, 0]]
     np.testing.assert_allclose(found, expected, atol=1e-5)
     folder = tmp_path / "run"
+    other = run / "model.tflite"
+    wanted = ("train", "--data", data, "--set", f"teacher={other}", "--workdir", folder)
+    assert f"teacher={other}: must be a .keras file" in fails(*wanted)
     wanted = ("train", "--data", data, "--set", f"teacher={run}", "--workdir", folder)
     assert "does not know 'mid': train it on the same words" in fails(*wanted)
     assert not folder.exists()
+
+
+def test_noise_for_training_alone(data, tmp_path):
+    """The first seven tenths of it, in no other split."""
+    noise = tmp_path / "noise"
+    noise.mkdir()
+    rng = np.random.default_rng(0)
+    soundfile.write(noise / "a.wav", rng.uniform(0.1, 0.2, 10 * RATE), RATE)
+    soundfile.write(tmp_path / "b.flac", rng.uniform(0.1, 0.2, 8 * RATE), RATE)
+    config = SpeechConfig(noise=f"{noise}, {tmp_path / 'b.flac'}")
+    splits = SpeechTask(config).load(str(data), ("train", "val")).splits
+    train, val = (splits[name].background for name in ("train", "val"))
+    assert [len(x) for x in train.recordings] == [7 * RATE, int(5.6 * RATE)]
+    assert val.recordings == []
+    # Positive samples come from nowhere else: made-up noise has no offset.
+    drawn = train.draw(100, RATE, rng)
+    assert 30 < (drawn > 0).all(axis=1).sum() < 70
+
+
+def test_noise_that_cannot_be_used(data, fails, tmp_path):
+    (tmp_path / "empty").mkdir()
+    soundfile.write(tmp_path / "short.wav", tone(400, 3), RATE)
+    common = ("train", "--data", data, "--workdir", tmp_path / "run", "--noise")
+    for name, part in (
+        ("none", "--noise {}: there is no such file or folder"),
+        ("empty", "--noise {}: holds no recording"),
+        ("short.wav", "--noise {}: is shorter than 7 s"),
+    ):
+        assert part.format(tmp_path / name) in fails(*common, tmp_path / name)
+    assert not (tmp_path / "run").exists()
 
 
 def test_settings_of_the_app_are_declared_cheaply():

@@ -133,6 +133,7 @@ def run(arguments: argparse.Namespace) -> None:
         "reported": _row(reported),
         "chosen_on": _row(next(o for o in curves[0] if o.threshold == threshold)),
         "curve": [_row(o) for o in curves[1]],
+        "curve_of_choosing": [_row(o) for o in curves[0]],
         "by_snr": table,
     }
     if arguments.out:

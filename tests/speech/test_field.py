@@ -73,6 +73,8 @@ def test_field_test_writes_the_threshold(stream_files, word_folder, tmp_path, ca
     found = json.loads(capsys.readouterr().out)
     assert found == json.loads((tmp_path / "out" / "field.json").read_text())
     assert (tmp_path / "out" / "field.png").stat().st_size > 1000
+    assert found["chosen_on"] in found["curve_of_choosing"]
+    assert found["reported"] in found["curve"]
     # Twelve seconds of noise; no training hears the last three tenths.
     (heard,) = found["background"]
     assert heard["file"] == str(noise / "hum.wav")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -78,6 +79,28 @@ def _left_over(model) -> list[str]:
     ]
 
 
+@contextmanager
+def _not_compiled(model):
+    """Keeps ``clone_model`` from compiling the clone, which it does by way of JSON:
+    from there a loss or metric function of one's own does not come back."""
+    nested = [part for part in model._flatten_layers() if isinstance(part, keras.Model)]
+    compiled = [part for part in nested if part.compiled]
+    for part in compiled:
+        part.compiled = False
+    try:
+        yield
+    finally:
+        for part in compiled:
+            part.compiled = True
+
+
+def _fresh(setting):
+    """The same without its state; a loss or a function has none."""
+    if isinstance(setting, (keras.optimizers.Optimizer, keras.metrics.Metric)):
+        return setting.from_config(setting.get_config())
+    return setting
+
+
 def convert(model):
     """The same model with seqcore's layers in place of Keras's.
 
@@ -122,7 +145,10 @@ def convert(model):
             f"Model {model.name!r} has no weights yet. Build it or call it once "
             "before convert()."
         )
-    converted = keras.models.clone_model(model, clone_function=_clone, recursive=True)
+    with _not_compiled(model):
+        converted = keras.models.clone_model(
+            model, clone_function=_clone, recursive=True
+        )
     missed = _left_over(converted)
     if missed:
         raise ValueError(
@@ -134,5 +160,6 @@ def convert(model):
         converted.build(model.input_shape)
     converted.set_weights(model.get_weights())
     if model.compiled:
-        converted.compile_from_config(model.get_compile_config())
+        given = model._compile_config.config
+        converted.compile(**keras.tree.map_structure(_fresh, given))
     return converted

@@ -71,6 +71,35 @@ def test_compilation_is_kept():
     assert not seqcore.convert(sequential()).compiled
 
 
+def test_losses_and_metrics_of_ones_own_are_kept():
+    """Functions and classes that no file could name, as a CTC loss often is."""
+
+    def squares(y, output):
+        return keras.ops.mean((y - output) ** 2, axis=-1)
+
+    def farthest(y, output):
+        return keras.ops.max(keras.ops.abs(y - output), axis=-1)
+
+    class Most(keras.metrics.MeanMetricWrapper):
+        def __init__(self, name="most", **kwargs):
+            super().__init__(farthest, name=name, **kwargs)
+
+        def get_config(self):
+            return {"name": self.name}
+
+    model = functional()
+    model.compile("sgd", squares, metrics=[Most(), squares])
+    x = np.random.default_rng(0).normal(size=(3, 6, 4)).astype("float32")
+    y = np.zeros((3, 2), "float32")
+    want = model.evaluate(x, y, verbose=0, return_dict=True)
+    converted = seqcore.convert(model)
+    found = converted.evaluate(x, y, verbose=0, return_dict=True)
+    assert found == pytest.approx(want, rel=1e-5)
+    assert not set(map(id, converted.metrics)) & set(map(id, model.metrics))
+    converted.train_on_batch(x, y)
+    assert int(model.optimizer.iterations) == 0
+
+
 def test_what_cannot_be_converted_says_so():
     class Subclassed(keras.Model):
         def __init__(self):

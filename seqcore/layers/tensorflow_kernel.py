@@ -63,7 +63,9 @@ def compiled(fn, **flags):
 
     def unrecorded(*args):
         with stop_recording():
-            return run(*args)
+            # Inside tf.cond the gradient's graph is another one, and TensorFlow fails
+            # to hand a value of the first graph straight to a compiled function.
+            return run(*(tf.identity(a) if tf.is_tensor(a) else a for a in args))
 
     return unrecorded
 

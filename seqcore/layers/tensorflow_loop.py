@@ -55,7 +55,8 @@ def fast_loop(
     Returns ``(outputs, states)``; ``outputs`` is batch-major, masked steps
     repeat the state before, and it is None unless ``layer.return_sequences``.
     """
-    batch, steps = sequences.shape[:2]
+    given = sequences.shape[:2]
+    batch, steps = given
     rows_given = tf.shape(sequences)[0] if batch is None else batch
     length: Any = steps
     if steps is None:
@@ -108,10 +109,15 @@ def fast_loop(
         x = pieces[0] if parts == 1 else tf.concat(pieces, axis=0)
         return x if isinstance(rows, int) and rows * parts == batch else x[:rows_given]
 
-    outputs = None
-    if layer.return_sequences:
-        outputs = joined([h for h, _ in done])[:, :steps]
-    return outputs, [joined(list(s)) for s in zip(*(o for _, o in done), strict=True)]
+    states = [joined(list(s)) for s in zip(*(o for _, o in done), strict=True)]
+    for state in states:
+        state.set_shape((batch, None))
+    if not layer.return_sequences:
+        return None, states
+    outputs = joined([h for h, _ in done])[:, :steps]
+    # What is known beforehand is lost in the compiled loops; Keras's layers keep it.
+    outputs.set_shape((*given, None))
+    return outputs, states
 
 
 def scan(body, carry, xs):

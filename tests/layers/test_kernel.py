@@ -139,6 +139,38 @@ def test_a_persistent_tape_and_a_second_one(kind):
         np.testing.assert_allclose(g, w, rtol=1e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize("kind", ["lstm", "rnn"])
+def test_inside_conditions_and_loops(kind):
+    """Where gradients are graphs of their own, and shapes must not be forgotten."""
+    import tensorflow as tf
+
+    layer, _ = make_pair(kind, features=3, units=3, return_sequences=True)
+    weight = layer.trainable_weights[0].value
+    x = tf.constant(np.random.default_rng(1).normal(size=(4, 6, 3)).astype("float32"))
+
+    def run(x, wanted):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            h = tf.cond(wanted, lambda: layer(x, training=True), lambda: x)
+            _, h = tf.while_loop(
+                lambda turn, h: turn < 2,
+                lambda turn, h: (turn + 1, layer(h, training=True)),
+                (0, h),
+            )
+            loss = tf.reduce_sum(h**2)
+        return h, tape.gradient(loss, [x, weight])
+
+    for wanted in (True, False):
+        got = tf.function(run, autograph=False)(x, tf.constant(wanted))
+        want = run(x, tf.constant(wanted))
+        for g, w in zip(*map(keras.tree.flatten, (got, want)), strict=True):
+            np.testing.assert_allclose(g, w, rtol=1e-5, atol=1e-5)
+
+    shape = []
+    tf.function(lambda x: shape.append(layer(x).shape), autograph=False)(x)
+    assert shape[0] == (4, 6, 3)
+
+
 @pytest.mark.parametrize(
     "kind, options",
     [

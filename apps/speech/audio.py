@@ -81,6 +81,12 @@ def resample(samples: np.ndarray, rate: float) -> np.ndarray:
     return soxr.resample(np.asarray(samples, "float32"), rate, SAMPLE_RATE, "HQ")
 
 
+def without_silence(samples: np.ndarray, quiet: float = 0.01) -> np.ndarray:
+    """Cuts off what is below `quiet` times the loudest sample at both ends."""
+    loud = np.flatnonzero(np.abs(samples) > quiet * np.abs(samples).max(initial=0))
+    return samples[loud[0] : loud[-1] + 1] if len(loud) else samples[:0]
+
+
 def loudest_stretch(samples: np.ndarray, length: int) -> tuple[int, np.ndarray]:
     """The `length` samples with the most energy; shorter input gets silence around.
 

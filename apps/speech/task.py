@@ -112,19 +112,26 @@ class SpeechTask(Task[SpeechConfig]):
         keywords = self.config.keywords()
         if labels is not None:
             keywords = tuple(x for x in labels if x not in _SPECIAL)
+        return speak(keywords, takes=self.config.takes, **self._spoken(splits))
+
+    def _spoken(self, splits: Sequence[str]) -> dict[str, Any]:
+        """Settings of synthetic speech."""
         config = self.config
-        return speak(
-            keywords, config.language, config.takes, config.seed, tuple(splits)
-        )
+        return {
+            "language": config.language,
+            "seed": config.seed,
+            "splits": tuple(splits),
+            "engines": config.engines(),
+            "others": config.unknown_share > 0,
+        }
 
     def _synthetic(self, labels: Sequence[str]) -> list[Clip]:
         """The keywords, and other words, by synthetic voices; for training."""
         from apps.speech.synthesis import speak
 
-        config = self.config
         keywords = tuple(label for label in labels if label not in _SPECIAL)
-        takes = config.synthetic_takes
-        return speak(keywords, config.language, takes, config.seed, ("train",)).clips
+        takes = self.config.synthetic_takes
+        return speak(keywords, takes=takes, **self._spoken(("train",))).clips
 
     def _split(
         self,

@@ -65,6 +65,18 @@ def test_training_tells_all_classes_apart(name, clips):
     assert small(name)(clips, training=True).shape == (6, len(GROUPS))
 
 
+def test_the_bands_end_where_they_are_told(clips):
+    """Above 3.8 kHz such a model hears nothing."""
+    time = np.arange(16_000) / 16_000
+    tones = np.sin(2 * np.pi * time * np.array([[1000.0], [6000.0]]))
+    features = keras.Model(
+        (model := small("crnn", highest_hertz=3800.0, bands=32)).input,
+        model.get_layer("log_mel").output,
+    )
+    low, high = features.predict_on_batch(tones.astype("float32"))
+    assert low.shape[-1] == 32 and low.max() - high.max() > 9
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_tflite_agrees_with_keras(name, clips, tmp_path):
     """Builtin operators alone, under LiteRT, within 1e-4 of Keras."""

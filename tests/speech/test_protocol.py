@@ -132,11 +132,20 @@ def test_colours_of_noise(exponent, slope):
         ({"units": 0}, "must be at least 1"),
         ({"shift_ms": -1.0}, r"must be in \[0, 500\]"),
         ({"snr_low_db": 40.0}, "must not exceed"),
+        ({"highest_hertz": 800.0}, "must be 1000 to 8000"),
+        ({"voices": "espeak,festival"}, "voices=espeak,festival: must be espeak, or"),
+        ({"voices": "flite"}, "must be espeak, or espeak and others"),
+        ({"model": "stream_crnn", "range_db": 30.0}, "range_db: needs the whole clip"),
     ],
 )
 def test_settings_out_of_range(settings, part):
     with pytest.raises(UserError, match=part):
         SpeechConfig(**settings).validated()
+
+
+def test_voices_taken_apart():
+    assert SpeechConfig(voices="espeak, kokoro,flite").engines() == ("kokoro", "flite")
+    assert SpeechConfig().engines() == ()
 
 
 def test_presets_are_valid():

@@ -28,7 +28,8 @@ from apps.handwriting import APP, models, writer
 from apps.handwriting.config import CONFIGS, HandwritingConfig
 from apps.handwriting.decoding import greedy
 from apps.handwriting.scores import transcript_metrics
-from apps.handwriting.task import Transcribe, make_task
+from apps.handwriting.task import make_task
+from apps.handwriting.transcribe import Transcribe
 
 
 def interleaved(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:

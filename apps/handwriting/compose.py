@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from apps.core.errors import UserError
-from apps.handwriting.distort import reorder
+from apps.handwriting.distort import Ranges, distort
 from apps.handwriting.ink import Ink, beside
 from apps.handwriting.readers import Record
 from apps.handwriting.writer import Hand, draw_strokes
@@ -30,7 +30,7 @@ def compose(
     lengths: tuple[int, int],
     size: int,
     seed: Sequence[int],
-    reordered: float = 0.0,
+    ranges: Ranges | None = None,
 ) -> list[Record]:
     """Lines of a writer's own symbols side by side, no separators.
 
@@ -39,7 +39,7 @@ def compose(
         lengths: Fewest and most symbols of a line; uniform between them.
         size: Lines to make.
         seed: Of everything drawn.
-        reordered: Chance that a symbol has strokes exchanged or drawn backwards.
+        ranges: How far each symbol is distorted by itself; None: not at all.
 
     Raises:
         UserError: a label of more than one character.
@@ -65,19 +65,19 @@ def compose(
         count = int(rng.integers(lengths[0], lengths[1] + 1))
         chosen = [own[i] for i in rng.integers(0, len(own), count)]
         gaps = rng.uniform(0.05, 0.4, count - 1) * heights[writer]
-        inks = [_reordered(r.ink, reordered, rng) for r in chosen]
+        inks = [_distorted(r.ink, ranges, rng) if ranges else r.ink for r in chosen]
         ink = beside(inks, gaps.tolist())
         text = "".join(str(r.text) for r in chosen)
         lines.append(Record(ink, text, f"composed line {number + 1}", writer))
     return lines
 
 
-def _reordered(ink: Ink, chance: float, rng: np.random.Generator) -> Ink:
-    if not chance or rng.random() >= chance:
-        return ink
-    points = ink.points().astype("float64")
-    points[:, :2] = np.concatenate(ink.strokes)  # where it stands on the line
-    return Ink.from_points(reorder(points, rng))
+def _distorted(ink: Ink, ranges: Ranges, rng: np.random.Generator) -> Ink:
+    """Another drawing of a symbol, on the same line."""
+    points = distort(ink.points(), ranges, rng)
+    drawn = Ink.from_points(points)
+    height = np.mean(ink.box()[1::2]) - np.mean(drawn.box()[1::2])
+    return drawn.moved(np.eye(2), (0.0, height))
 
 
 class Speller:

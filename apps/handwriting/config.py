@@ -46,9 +46,13 @@ class HandwritingConfig(TrainingConfig):
     """Units of each recurrent layer, in each direction."""
     layers: int = 2
     """Recurrent layers."""
+    picture: bool = False
+    """transcribe: a picture of the line beside the pen's path, which neither the
+    order of strokes nor their direction changes."""
     dropout: float = 0.2
     augment: float = 1.0
-    """Size of the distortions while training, as a factor; 0: none."""
+    """Size of the distortions while training (of a composed line: of each symbol and
+    then of the line), as a factor; 0: none."""
     reorder: float = 0.02
     """Chance that an ink of training (of a composed line, a symbol) has strokes
     exchanged or drawn backwards: people differ in how they draw a symbol, less in
@@ -171,9 +175,11 @@ CONFIGS = {
         epochs=15,
         batch_size=32,
         learning_rate=3e-3,
+        keep="last",
         units=64,
+        picture=True,
         weight_averaging=0.99,
-        reorder=0.1,
+        reorder=0.3,
     ),
     "stream": HandwritingConfig(
         summary="transcribe while the pen moves: no step sees later ink",

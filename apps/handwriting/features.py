@@ -55,7 +55,7 @@ class PenFeatures(keras.layers.Layer):
     - dx, dy while the pen is down, in steps;
     - whether the pen was up (a share, where a step covers both), and the move's
       dx and dy, in scales, cut off at 4;
-    - x (for `scale="box"`) or 0, and y;
+    - x (for `scale="box"`, or `with_x`) or 0, and y;
     - cosine and sine of the turn since the last step;
     - 1. Steps that only fill up a batch are 0 throughout; `StepMask` makes the
       mask of it.
@@ -70,6 +70,8 @@ class PenFeatures(keras.layers.Layer):
         steps: Makes so many steps of every ink, for files of fixed shapes: what is
             too few is filled up, what is too many cut off. 0: as many as the longest
             ink of the batch has. Only with resampling.
+        with_x: Counts x along the line, of any size, with the scale "spread" too:
+            for a `LinePicture`.
 
     Input shape: [batch, N, 4]. Output shape: [batch, steps, 10].
 
@@ -83,6 +85,7 @@ class PenFeatures(keras.layers.Layer):
         scale: str = "spread",
         resample: float = 0.0,
         steps: int = 0,
+        with_x: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -97,12 +100,13 @@ class PenFeatures(keras.layers.Layer):
         self.scale = scale
         self.resample = resample
         self.steps = steps
+        self.with_x = with_x
         self.supports_jit = not resample  # the number of steps depends on the ink
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         own = {"scale": self.scale, "resample": self.resample, "steps": self.steps}
-        return {**config, **own}
+        return {**config, **own, "with_x": self.with_x}
 
     def compute_output_shape(self, input_shape):
         steps = (self.steps or None) if self.resample else input_shape[1]
@@ -120,7 +124,8 @@ class PenFeatures(keras.layers.Layer):
         else:
             xy, lifts, valid = xy / unit, path.lifts(), path.valid
             step = 1.0
-        features = _features(xy, lifts, step, use_x=self.scale == "box")
+        use_x = self.with_x or self.scale == "box"
+        features = _features(xy, lifts, step, use_x)
         return ops.where(valid[..., None] > 0.5, features, 0.0)
 
 
@@ -271,6 +276,6 @@ def _features(xy, lifts, step: float, use_x: bool):
     cosine = ops.sum(way * last, -1, keepdims=True)
     sine = way[..., 1:] * last[..., :1] - way[..., :1] * last[..., 1:]
     place = xy if use_x else xy * np.array([0.0, 1.0], "float32")
-    place = ops.clip(place, -_LONGEST_JUMP, _LONGEST_JUMP)
+    y = ops.clip(place[..., 1:], -_LONGEST_JUMP, _LONGEST_JUMP)
     one = ops.ones_like(up)
-    return ops.concatenate([down, up, jump, place, cosine, sine, one], -1)
+    return ops.concatenate([down, up, jump, place[..., :1], y, cosine, sine, one], -1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 NEVER = -1e4
@@ -77,58 +76,6 @@ class MeanAndMax(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], 2 * input_shape[-1])
-
-
-@keras.saving.register_keras_serializable("seqcore")
-class StrokeMap(keras.layers.Layer):
-    """Where the ink is and which way it runs there, however it was drawn.
-
-    A picture beside the path: neither the order of strokes nor their direction or
-    beginning changes it (Alimoglu and Alpaydin, ICDAR 1997, on what the two know of
-    digits together).
-
-    Args:
-        size: Cells along each side.
-
-    Input shape: [batch, steps, 10], `PenFeatures` of the scale "box".
-    Output shape: [batch, size, size, 3]: length of ink, and the cosine and sine of
-    twice its angle, by height and width.
-    """
-
-    def __init__(self, size: int = 10, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.size = size
-        self.supports_masking = True
-
-    def call(self, inputs):
-        cells = np.linspace(-0.5, 0.5, self.size, dtype="float32")
-        across = self._share(inputs[..., 5:6], cells)
-        upright = self._share(inputs[..., 6:7], cells)
-        dx, dy = inputs[..., 0:1], inputs[..., 1:2]
-        drawn = inputs[..., 9:] * (1.0 - inputs[..., 2:3])
-        # At a lift a step is longer than the others: the angle alone counts.
-        angle = ops.concatenate([dx * dx - dy * dy, 2.0 * dx * dy], -1)
-        angle = angle * drawn / (dx * dx + dy * dy + 1e-3)
-        values = ops.concatenate([drawn, angle], -1)
-        # Steps outnumber cells: sum over them as a product of matrices.
-        weighted = upright[..., None] * values[..., None, :]
-        weighted = ops.reshape(weighted, (-1, ops.shape(inputs)[1], 3 * self.size))
-        found = ops.matmul(ops.transpose(weighted, (0, 2, 1)), across)
-        found = ops.reshape(found, (-1, self.size, 3, self.size))
-        return 0.5 * ops.transpose(found, (0, 1, 3, 2))
-
-    def _share(self, place, cells):
-        """How near each step is to each cell, 1 to 0: [batch, steps, size]."""
-        return ops.relu(1.0 - ops.abs(place - cells) * (self.size - 1.0))
-
-    def compute_mask(self, inputs, mask=None):
-        return None
-
-    def compute_output_shape(self, input_shape):
-        return (input_shape[0], self.size, self.size, 3)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "size": self.size}
 
 
 @keras.saving.register_keras_serializable("seqcore")

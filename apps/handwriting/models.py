@@ -13,8 +13,8 @@ from apps.handwriting.layers import (
     GreedyTranscript,
     MeanAndMax,
     PenConv1D,
-    StrokeMap,
 )
+from apps.handwriting.pictures import LinePicture, ReadColumns, StrokeMap, WithoutX
 from apps.handwriting.streaming import (
     GreedyChanges,
     Previous,
@@ -30,8 +30,9 @@ def features(config: HandwritingConfig) -> PenFeatures:
     """What decides how many steps the configured model takes."""
     if config.model == "stream":
         return PenFeatures("spread")
-    scale = "box" if config.model == "classify" else "spread"
-    return PenFeatures(scale, config.resample)
+    if config.model == "classify":
+        return PenFeatures("box", config.resample)
+    return PenFeatures("spread", config.resample, with_x=config.picture)
 
 
 def classifier(config: HandwritingConfig, labels: int) -> keras.Model:
@@ -62,7 +63,14 @@ def transcriber(config: HandwritingConfig, labels: int) -> keras.Model:
         logarithms with the blank last, and "transcript" int32 [B, steps].
     """
     points = keras.Input((None, 4), name="points")
-    x = _convolutions(StepMask()(features(config)(points)), config)
+    steps = features(config)(points)
+    # x is not among the path's features: a line has no middle.
+    path = WithoutX()(steps) if config.picture else steps
+    x = _convolutions(StepMask()(path), config)
+    if config.picture:
+        # Now and then the whole path is left out, or the picture would learn nothing.
+        x = layers.Dropout(config.dropout / 2, noise_shape=(None, 1, 1))(x)
+        x = ReadColumns(config.stride)([x, *_line_picture(steps, config)])
     x = _recurrent(x, config, bidirectional=True)
     x = layers.Dropout(config.dropout)(x)
     x = layers.Dense(labels + 1, name="logits")(x)
@@ -94,6 +102,24 @@ def streamer(config: HandwritingConfig, labels: int) -> keras.Model:
     changes = GreedyChanges(name=TRANSCRIPT)
     transcript = changes([scores, Previous(name="last_scores")(scores)])
     return keras.Model(points, {SCORES: scores, TRANSCRIPT: transcript}, name="stream")
+
+
+def _line_picture(steps, config: HandwritingConfig):
+    """What is in each column of a picture of the line, [B, columns, 64], and in which
+    of them each step is, [B, steps, columns].
+
+    Nothing here has a bias: empty columns stay empty, so that neither padding nor the
+    line's ends change what is seen.
+    """
+    conv = {"padding": "same", "use_bias": False, "activation": "relu"}
+    picture, places = LinePicture(margin=5)(steps)
+    picture = layers.Conv2D(16, 3, **conv)(picture)
+    picture = layers.MaxPooling2D((1, 2))(picture)
+    picture = layers.Conv2D(32, (5, 3), **conv)(picture)
+    picture = layers.MaxPooling2D((1, 2))(picture)
+    columns = layers.Reshape((-1, picture.shape[2] * picture.shape[3]))(picture)
+    columns = layers.Dropout(config.dropout)(columns)
+    return layers.Conv1D(64, 5, **conv)(columns), places
 
 
 def _convolutions(x, config: HandwritingConfig):

@@ -11,6 +11,7 @@ from apps.core.errors import UserError
 from apps.handwriting import known, readers
 from apps.handwriting.compose import Speller, compose, natural
 from apps.handwriting.config import HandwritingConfig
+from apps.handwriting.distort import Ranges
 from apps.handwriting.language import read_units
 from apps.handwriting.readers import Record, iam_ondb
 from apps.handwriting.words import ENDINGS, WORDS, Practice, split_words
@@ -56,12 +57,14 @@ def load(
             raise UserError(f"{source}: the {name} split is empty")
     lengths = config.composed_lengths()
     if lengths:
+        ranges = Ranges(reorder=config.reorder).scaled(config.augment)
         for name, records in found.items():
             train = name == "train"
             size = config.composed_size if train else 1000
             seed = [config.seed, SPLITS.index(name)]
-            chance = config.reorder if train else 0.0
-            found[name] = compose(records, lengths, size, seed, chance)
+            found[name] = compose(
+                records, lengths, size, seed, ranges if train else None
+            )
     return found
 
 

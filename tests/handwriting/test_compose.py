@@ -8,6 +8,7 @@ import pytest
 
 from apps.core.errors import UserError
 from apps.handwriting.compose import Speller, compose
+from apps.handwriting.distort import Ranges
 from apps.handwriting.ink import Ink
 from apps.handwriting.readers import Record
 from tests.handwriting.test_writer import PLAIN
@@ -76,11 +77,10 @@ def test_symbols_of_a_line_are_drawn_in_another_order_where_they_stand():
     two = Ink((np.array([[0.0, 3], [9, 12]]), np.array([[9.0, 5], [0, 14]])))
     records = [Record(two, "x", "place", "1")]
 
-    def lines(chance):
-        return compose(records, (3, 3), 20, [5], chance)
-
-    usual, turned = lines(0.0), lines(1.0)
-    for a, b in zip(usual[:1], turned[:1], strict=True):
+    only = Ranges(reorder=1.0).scaled(1e-9)  # of all distortions
+    usual = compose(records, (3, 3), 20, [5])
+    turned = compose(records, (3, 3), 20, [5], only)
+    for a, b in zip(usual, turned, strict=True):
         np.testing.assert_allclose(a.ink.box()[1::2], b.ink.box()[1::2])  # its y kept
     assert {r.text for r in turned} == {"xxx"}
     strokes = np.stack([np.stack(r.ink.strokes) for r in turned])  # [20, 6, 2, 2]
@@ -94,6 +94,26 @@ def test_symbols_of_a_line_are_drawn_in_another_order_where_they_stand():
         assert not same
     with pytest.raises(UserError, match="not one character"):
         compose([letter("ab", "1")], (3, 3), 1, [5])
+
+
+def test_symbols_of_a_line_are_distorted_each_by_itself():
+    usual, drawn = (
+        compose([letter("a", "1")], (4, 4), 30, [5], ranges)
+        for ranges in (None, Ranges(reorder=0.0))
+    )
+    widths = {"usual": set(), "drawn": set()}
+    for before, after in zip(usual, drawn, strict=True):
+        assert before.text == after.text == "aaaa"
+        edges = []
+        for one, other in zip(before.ink.strokes, after.ink.strokes, strict=True):
+            middles = [s[:, 1].min() + np.ptp(s[:, 1]) / 2 for s in (one, other)]
+            assert middles[0] == pytest.approx(middles[1], abs=1e-3)  # the same line
+            widths["usual"].add(round(float(np.ptp(one[:, 0])), 3))
+            widths["drawn"].add(round(float(np.ptp(other[:, 0])), 3))
+            edges.append((other[:, 0].min(), other[:, 0].max()))
+        for (_, right), (left, _) in itertools.pairwise(edges):
+            assert left > right  # nor do they overlap
+    assert len(widths["usual"]) == 1 and len(widths["drawn"]) > 100
 
 
 def test_labels_of_several_characters_are_no_letters():

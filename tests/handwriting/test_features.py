@@ -29,7 +29,7 @@ def run(layer, points):
     return keras.ops.convert_to_numpy(layer(batch))
 
 
-def reference(points, scale, resample):
+def reference(points, scale, resample, with_x=False):
     """The same in float64, point by point and step by step."""
     points = points.astype("float64")
     xy, pen = points[:, :2], points[:, 3] > 0.5
@@ -74,13 +74,14 @@ def reference(points, scale, resample):
         up = np.clip(lifts[j] - lifts[max(j - 1, 0)], 0, 1)
         way = delta / np.sqrt(delta @ delta + 1e-6)
         turn = way @ way_before, way[1] * way_before[0] - way[0] * way_before[1]
-        place = xy[j] if scale == "box" else xy[j] * (0, 1)
+        x = xy[j, 0] if with_x or scale == "box" else 0.0
         rows.append(
             [
                 *(np.clip(delta, -4, 4) * (1 - up)),
                 up,
                 *(np.clip(delta * step, -4, 4) * up),
-                *np.clip(place, -4, 4),
+                x,
+                np.clip(xy[j, 1], -4, 4),
                 *turn,
                 1,
             ]
@@ -100,9 +101,17 @@ def test_against_a_float64_loop(scale, resample, number):
     assert np.abs(got - want).mean() < 1e-4
 
 
+def test_x_is_counted_along_the_line_where_it_is_asked_for():
+    wide = INKS[0] * np.array([3, 1, 1, 1], "float32")
+    got = run(PenFeatures("spread", 0.3, with_x=True), wide)[0]
+    want = reference(wide, "spread", 0.3, with_x=True)
+    np.testing.assert_allclose(got, want, atol=2e-2)
+    assert np.ptp(got[:, 5]) > 8.5  # it is not cut off
+
+
 @pytest.mark.parametrize(
     "layer",
-    [PenFeatures("box", 0.1), PenFeatures("spread", 0.4)],
+    [PenFeatures("box", 0.1), PenFeatures("spread", 0.4, with_x=True)],
 )
 def test_padding_changes_nothing(layer):
     together = run(layer, INKS)
@@ -208,6 +217,6 @@ def test_bad_arguments(arguments, words):
 
 
 def test_config_round_trip():
-    layer = PenFeatures("box", 0.25)
-    again = PenFeatures.from_config(layer.get_config())
-    np.testing.assert_array_equal(run(again, INKS[1]), run(layer, INKS[1]))
+    for layer in (PenFeatures("box", 0.25), PenFeatures("spread", 0.25, 7, True)):
+        again = PenFeatures.from_config(layer.get_config())
+        np.testing.assert_array_equal(run(again, INKS[1]), run(layer, INKS[1]))

@@ -9,12 +9,12 @@ import pytest
 from apps.core.errors import UserError
 from apps.core.task import Split
 from apps.handwriting import sources
+from apps.handwriting.batches import InkBatches
 from apps.handwriting.config import CONFIGS
 from apps.handwriting.features import PenFeatures, count_steps
 from apps.handwriting.ink import Ink
 from apps.handwriting.readers import Record
 from apps.handwriting.readers.json_ink import to_json
-from apps.handwriting.task import InkBatches
 from apps.handwriting.words import WORDS, split_words
 
 CONFIG = dataclasses.replace(CONFIGS["words"], synthetic_size=24)

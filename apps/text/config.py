@@ -80,7 +80,7 @@ class TextConfig(TrainingConfig):
         self._one_of("model", MODELS)
         self._at_least_1("max_words", "units", "layers", "buckets", "least")
         self._at_least_1("networks")
-        for name in ("embedding", "length", "passes"):
+        for name in ("embedding", "length", "passes", "split_seed"):
             if getattr(self, name) < 0:
                 raise UserError(f"{name}={getattr(self, name)}: must not be negative")
         self._below_1("dropout", "embedding_dropout", "word_dropout", "slot_dropout")

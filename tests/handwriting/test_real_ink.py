@@ -78,7 +78,9 @@ def test_the_shipped_digits_recogniser_on_unseen_writers(real_data, capsys):
     model = Path(__file__).parents[2] / "saved_models/handwriting_digits/model.tflite"
     data = folder(real_data, "pendigits") / "pendigits-train"
     found = answer(capsys, "evaluate", model, "--data", data)
-    assert (found["n"], round(found["accuracy"] * 1248)) == (1248, 1245)
+    assert found["n"] == 1248
+    # Another processor may round one digit to the other side.
+    assert abs(round(found["accuracy"] * 1248) - 1245) <= 1
 
 
 def test_the_shipped_transcriber_on_a_hand_it_has_never_seen(real_data, capsys):

@@ -1,6 +1,7 @@
 """The shipped model answers straight after a clone."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -40,4 +41,7 @@ def test_accuracy_on_the_part_not_trained_on(real_data, capsys):
     assert main(APP, ["evaluate", str(MODEL), "--data", data, "--json"]) == 0
     row = json.loads(capsys.readouterr().out)
     card = (MODEL.parent / "README.md").read_text()
-    assert f"{row['accuracy']:.4f}" in card
+    measured = re.search(r"\*\*(0\.\d{4})\*\* on the 1,004", card)
+    assert measured and row["n"] == 1004
+    # Another processor may round one message to the other side.
+    assert abs(row["accuracy"] - float(measured[1])) < 1.5 / 1004

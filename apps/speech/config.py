@@ -22,6 +22,7 @@ MODELS: Mapping[str, str] = {
 
 
 _RANGES = {
+    "synthetic_takes": 10_000,
     "shift_ms": 500,
     "joined_clips": 30,
     "gain_db": 60,

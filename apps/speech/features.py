@@ -13,47 +13,6 @@ QUIETEST = float(np.log(1e-6))
 """The least that a band of the default `LogMelSpectrogram` can be."""
 
 
-def _hertz_to_mel(hertz: np.ndarray) -> np.ndarray:
-    """Slaney's scale: linear below 1 kHz, logarithmic above."""
-    hertz = np.asarray(hertz, "float64")
-    linear = hertz * 3 / 200
-    return np.where(
-        hertz < 1000,
-        linear,
-        15 + np.log(np.maximum(hertz, 1000) / 1000) * 27 / np.log(6.4),
-    )
-
-
-def _mel_to_hertz(mel: np.ndarray) -> np.ndarray:
-    mel = np.asarray(mel, "float64")
-    return np.where(
-        mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27)
-    )
-
-
-def mel_filterbank(
-    bands: int, fft_length: int, lowest_hertz: float, highest_hertz: float
-) -> np.ndarray:
-    """Triangular filters of unit area in hertz (Slaney, Auditory Toolbox, 1998).
-
-    Returns:
-        float64 [fft_length // 2 + 1, bands], equal to
-        `librosa.filters.mel(sr=16000, ...).T`.
-    """
-    bins = np.arange(fft_length // 2 + 1) * SAMPLE_RATE / fft_length
-    edges = _mel_to_hertz(
-        np.linspace(
-            _hertz_to_mel(np.asarray(lowest_hertz)),
-            _hertz_to_mel(np.asarray(highest_hertz)),
-            bands + 2,
-        )
-    )
-    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
-    rising = (bins[:, None] - left) / (centre - left)
-    falling = (right - bins[:, None]) / (right - centre)
-    return np.maximum(0, np.minimum(rising, falling)) * 2 / (right - left)
-
-
 @keras.saving.register_keras_serializable("seqcore")
 class LogMelSpectrogram(keras.layers.Layer):
     """Natural logarithm of the power in mel bands of samples in [-1, 1].
@@ -128,7 +87,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         self.lowest_hertz = lowest_hertz
         self.highest_hertz = highest_hertz
         self.floor = floor
-        filters = mel_filterbank(bands, fft_length, lowest_hertz, highest_hertz)
+        filters = _mel_filters(bands, fft_length, lowest_hertz, highest_hertz)
         if not filters.any(axis=0).all():
             raise ValueError(
                 f"{bands} bands are too many for an fft_length of {fft_length}: "
@@ -196,6 +155,28 @@ class LogMelSpectrogram(keras.layers.Layer):
             "floor": self.floor,
             "padding": self.padding,
         }
+
+
+def _mel_filters(
+    bands: int, fft_length: int, lowest_hertz: float, highest_hertz: float
+) -> np.ndarray:
+    """Triangles of unit area in hertz (Slaney, Auditory Toolbox, 1998), float64
+    [fft_length // 2 + 1, bands]."""
+    import warnings
+
+    from librosa.filters import mel  # slow to import, and an exported file needs none
+
+    with warnings.catch_warnings():
+        # Of an empty band, for which there is an error with the way out.
+        warnings.simplefilter("ignore", UserWarning)
+        return mel(
+            sr=SAMPLE_RATE,
+            n_fft=fft_length,
+            n_mels=bands,
+            fmin=lowest_hertz,
+            fmax=highest_hertz,
+            dtype=np.float64,
+        ).T
 
 
 def _group_bands(filters: np.ndarray, limit: int = 1024):

@@ -100,6 +100,7 @@ def fit(task: Task, data: Data, run: RunDirectory, metadata: dict[str, Any]) -> 
         trained.load_weights(folder / "state.weights.h5")
         state = files.read_json(folder / "state.json")
     history = run.history()[:first]
+    _check_whole(run, first, len(history))
     from tensorboard.summary import Writer  # after the argument errors: it is slow
 
     writer = Writer(str(run.path / "tensorboard"))
@@ -135,6 +136,22 @@ def fit(task: Task, data: Data, run: RunDirectory, metadata: dict[str, Any]) -> 
             sys.stderr,
         )
     writer.close()
+
+
+def _check_whole(run: RunDirectory, epochs: int, logged: int) -> None:
+    """Raises:
+    UserError: the run has a checkpoint, but not what was written before it.
+    """
+    if logged < epochs:
+        missing = run.metrics
+    elif epochs and not run.best_model.exists():
+        missing = run.best_model
+    else:
+        return
+    raise UserError(
+        f"{missing}: {epochs} epochs are checkpointed, but it is missing or cut short: "
+        "put it back, or train anew in another --workdir"
+    )
 
 
 def _stalled(config, state: dict[str, Any], epoch: int) -> bool:

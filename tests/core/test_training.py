@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,6 +131,16 @@ def test_killed_between_the_writes_of_an_epoch(step, tmp_path, monkeypatch):
     assert [row["epoch"] for row in found] == [1, 2, 3]
     for a, b in zip(found, whole, strict=True):
         assert a["train_loss"] == pytest.approx(b["train_loss"], abs=2e-3)
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "model.keras"])
+def test_a_run_that_lost_a_file_is_not_resumed(name, finished, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    (folder / name).unlink()
+    assert toy.run("train", "--workdir", str(folder), "--resume") == 2
+    assert f"{name}: 6 epochs are checkpointed" in capsys.readouterr().err
+    assert not (folder / name).exists()
 
 
 def test_resume_of_a_finished_run_trains_no_further(finished, capsys):

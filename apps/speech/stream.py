@@ -45,9 +45,6 @@ class Scorer(abc.ABC):
     path: str
     rule_key: str
 
-    def __init__(self) -> None:
-        self._waiting = np.zeros(0, "float32")
-
     def reset(self) -> None:
         """Back to the beginning of a sound."""
         self._waiting = np.zeros(0, "float32")

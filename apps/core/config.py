@@ -63,8 +63,7 @@ class TrainingConfig:
         self._check("seed", lambda value: 0 <= value < 2**32, "in [0, 2^32)")
         for name in ("learning_rate", "epsilon"):
             self._check(name, lambda value: value > 0, "positive")
-        for name in ("warmup_epochs", "weight_decay", "gradient_clip", "patience"):
-            self._check(name, lambda value: value >= 0, "at least 0")
+        self._at_least_0("warmup_epochs", "weight_decay", "gradient_clip", "patience")
         self._below_1("label_smoothing", "weight_averaging")
         self._one_of("keep", ("best", "last"))
         self._one_of("quantize", QUANTIZATIONS)
@@ -81,6 +80,10 @@ class TrainingConfig:
     def _one_of(self, name: str, choices: Iterable[str]) -> None:
         what = f"one of {', '.join(choices)}"
         self._check(name, lambda value: value in choices, what)
+
+    def _at_least_0(self, *names: str) -> None:
+        for name in names:
+            self._check(name, lambda value: value >= 0, "at least 0")
 
     def _at_least_1(self, *names: str) -> None:
         for name in names:

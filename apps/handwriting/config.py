@@ -90,13 +90,9 @@ class HandwritingConfig(TrainingConfig):
             "buckets", "beam", "lm_order",
         )  # fmt: skip
         self._up_to(1, "reorder", "spelled")
-        if self.length < 0 or (self.length and self.model == "stream"):
-            raise UserError(
-                f"length={self.length}: must not be negative, and is not for streams"
-            )
-        for name in ("resample", "augment"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise UserError(f"{name}={getattr(self, name)}: must not be negative")
+        self._at_least_0("length", "resample", "augment")
+        if self.length and self.model == "stream":
+            raise UserError(f"length={self.length}: is not for streams")
         self._below_1("dropout")
         self.composed_lengths()
         return self

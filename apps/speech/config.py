@@ -42,6 +42,11 @@ _SHARES = (
 )  # fmt: skip
 
 
+def _listed(names: str) -> tuple[str, ...]:
+    """What stands between the commas."""
+    return tuple(x.strip() for x in names.split(",") if x.strip())
+
+
 @dataclasses.dataclass(frozen=True)
 class SpeechConfig(TrainingConfig):
     """Settings of a run of the speech application."""
@@ -182,11 +187,11 @@ class SpeechConfig(TrainingConfig):
 
     def speakers(self) -> tuple[str, ...]:
         """`val_speakers` taken apart."""
-        return tuple(x.strip() for x in self.val_speakers.split(",") if x.strip())
+        return _listed(self.val_speakers)
 
     def noise_folders(self) -> tuple[str, ...]:
         """`noise` taken apart."""
-        return tuple(x.strip() for x in self.noise.split(",") if x.strip())
+        return _listed(self.noise)
 
     @property
     def streams(self) -> bool:

@@ -78,11 +78,10 @@ class TextConfig(TrainingConfig):
     def validated(self) -> "TextConfig":
         super().validated()
         self._one_of("model", MODELS)
-        self._at_least_1("max_words", "units", "layers", "buckets", "least")
-        self._at_least_1("networks")
-        for name in ("embedding", "length", "passes", "split_seed"):
-            if getattr(self, name) < 0:
-                raise UserError(f"{name}={getattr(self, name)}: must not be negative")
+        self._at_least_1(
+            "max_words", "units", "layers", "buckets", "least", "networks"
+        )  # fmt: skip
+        self._at_least_0("embedding", "length", "passes", "split_seed")
         self._below_1("dropout", "embedding_dropout", "word_dropout", "slot_dropout")
         if self.features and self.features <= KINDS:
             raise UserError(f"features={self.features}: must be above {KINDS}, or 0")

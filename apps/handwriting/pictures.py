@@ -32,19 +32,13 @@ class StrokeMap(keras.layers.Layer):
 
     def call(self, inputs):
         cells = np.linspace(-0.5, 0.5, self.size, dtype="float32")
-        across = self._share(inputs[..., 5:6], cells)
-        upright = self._share(inputs[..., 6:7], cells)
-        values = _strokes(inputs)
+        finer = self.size - 1.0
+        across = _share((inputs[..., 5:6] - cells) * finer)
+        strokes = _at_heights(_share((inputs[..., 6:7] - cells) * finer), inputs)
         # Steps outnumber cells: sum over them as a product of matrices.
-        weighted = upright[..., None] * values[..., None, :]
-        weighted = ops.reshape(weighted, (-1, ops.shape(inputs)[1], 3 * self.size))
-        found = ops.matmul(ops.transpose(weighted, (0, 2, 1)), across)
+        found = ops.matmul(ops.transpose(strokes, (0, 2, 1)), across)
         found = ops.reshape(found, (-1, self.size, 3, self.size))
         return 0.5 * ops.transpose(found, (0, 1, 3, 2))
-
-    def _share(self, place, cells):
-        """How near each step is to each cell, 1 to 0: [batch, steps, size]."""
-        return ops.relu(1.0 - ops.abs(place - cells) * (self.size - 1.0))
 
     def compute_mask(self, inputs, mask=None):
         return None
@@ -99,13 +93,12 @@ class LinePicture(keras.layers.Layer):
             ops.cast(ops.ceil(ops.max(column)), "int32") + 1 + self.margin
         )
         places = ops.cast(ops.arange(count, dtype="int32"), "float32")
-        across = ops.relu(1.0 - ops.abs(column - places)) * real
+        across = _share(column - places) * real
         edge = (self.rows - 1) / 2
         row = ops.clip(y / self.cell, -edge, edge) + edge
-        upright = ops.relu(1.0 - ops.abs(row - np.arange(self.rows, dtype="float32")))
-        weighted = upright[..., None] * _strokes(inputs)[..., None, :]
-        weighted = ops.reshape(weighted, (-1, ops.shape(inputs)[1], 3 * self.rows))
-        picture = ops.matmul(ops.transpose(across, (0, 2, 1)), weighted)
+        upright = _share(row - np.arange(self.rows, dtype="float32"))
+        strokes = _at_heights(upright, inputs)
+        picture = ops.matmul(ops.transpose(across, (0, 2, 1)), strokes)
         picture = ops.reshape(picture, (-1, count, self.rows, 3))
         return 0.5 * picture, across
 
@@ -171,6 +164,18 @@ class WithoutX(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+
+def _share(cells_away):
+    """How much of a step a cell gets, 1 to 0, that is so many cells away."""
+    return ops.relu(1.0 - ops.abs(cells_away))
+
+
+def _at_heights(upright, steps):
+    """What is drawn in each step, by its shares [batch, steps, rows] in the rows:
+    [batch, steps, rows * 3]."""
+    found = upright[..., None] * _strokes(steps)[..., None, :]
+    return ops.reshape(found, (-1, ops.shape(steps)[1], 3 * upright.shape[-1]))
 
 
 def _strokes(steps):

@@ -36,22 +36,46 @@ class EachClip(keras.layers.Wrapper):
         return {**super().get_config(), "frames": self.frames}
 
 
-@keras.saving.register_keras_serializable("seqcore")
-class SpecAugment(keras.layers.Layer):
-    """Blanks stretches of time and of frequency while training.
-
-    Park et al. 2019 (arXiv:1904.08779), without time warping. Does nothing at
-    inference. Expects features whose mean is about 0, which is what a blanked
-    cell becomes.
+class _Augmentation(keras.layers.Layer):
+    """Changes features at random while training. Does nothing at inference.
 
     Args:
-        time_masks, band_masks: Number of stretches of each kind.
-        time_width, band_width: Longest stretch, in frames and in bands.
         seed: Seed of the random numbers.
 
     Call arguments:
         features: [batch, frames, bands].
-        training: Whether to blank.
+        training: Whether to change them.
+    """
+
+    def __init__(self, *, seed: int | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def changed(self, features):
+        """`features` of the same shape, each clip in a way of its own."""
+        raise NotImplementedError
+
+    def call(self, features, training=False):
+        return self.changed(features) if training else features
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("seqcore")
+class SpecAugment(_Augmentation):
+    """Blanks stretches of time and of frequency while training.
+
+    Park et al. 2019 (arXiv:1904.08779), without time warping. Expects features
+    whose mean is about 0, which is what a blanked cell becomes.
+
+    Args:
+        time_masks, band_masks: Number of stretches of each kind.
+        time_width, band_width: Longest stretch, in frames and in bands.
     """
 
     def __init__(
@@ -61,7 +85,6 @@ class SpecAugment(keras.layers.Layer):
         time_width: int = 20,
         band_masks: int = 2,
         band_width: int = 7,
-        seed: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -69,8 +92,6 @@ class SpecAugment(keras.layers.Layer):
         self.time_width = time_width
         self.band_masks = band_masks
         self.band_width = band_width
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
 
     def _keep(self, batch, length: int, masks: int, width: int):
         """float32 [batch, length]: 0 where blanked."""
@@ -83,9 +104,7 @@ class SpecAugment(keras.layers.Layer):
         blanked = ops.logical_and(positions >= starts, positions < starts + widths)
         return 1 - ops.cast(ops.any(blanked, axis=1), "float32")
 
-    def call(self, features, training=False):
-        if not training:
-            return features
+    def changed(self, features):
         batch = ops.shape(features)[0]
         _, frames, bands = features.shape
         if self.time_masks:
@@ -96,9 +115,6 @@ class SpecAugment(keras.layers.Layer):
             features = features * keep[:, None, :]
         return features
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
     def get_config(self):
         return {
             **super().get_config(),
@@ -106,34 +122,26 @@ class SpecAugment(keras.layers.Layer):
             "time_width": self.time_width,
             "band_masks": self.band_masks,
             "band_width": self.band_width,
-            "seed": self.seed,
         }
 
 
-class _Stretch(keras.layers.Layer):
-    """Stretches one axis at random while training. Does nothing at inference.
+class _Stretch(_Augmentation):
+    """Stretches one axis.
 
     Args:
         amount: Largest relative stretch, either way.
-        seed: Seed of the random numbers.
-
-    Call arguments:
-        features: [batch, frames, bands].
-        training: Whether to stretch.
     """
 
-    def __init__(self, amount: float = 0.1, *, seed: int | None = None, **kwargs):
+    def __init__(self, amount: float = 0.1, **kwargs):
         super().__init__(**kwargs)
         self.amount = amount
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
 
     def stretched(self, features, factor):
         """`features` with factors [batch, 1, 1] applied."""
         raise NotImplementedError
 
-    def call(self, features, training=False):
-        if not training or not self.amount:
+    def changed(self, features):
+        if not self.amount:
             return features
         factor = keras.random.uniform(
             (ops.shape(features)[0], 1, 1),
@@ -143,11 +151,8 @@ class _Stretch(keras.layers.Layer):
         )
         return self.stretched(features, factor)
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
     def get_config(self):
-        return {**super().get_config(), "amount": self.amount, "seed": self.seed}
+        return {**super().get_config(), "amount": self.amount}
 
 
 @keras.saving.register_keras_serializable("seqcore")
@@ -195,23 +200,21 @@ def _interpolation(wanted, length: int):
 
 
 @keras.saving.register_keras_serializable("seqcore")
-class Equaliser(keras.layers.Layer):
-    """Another microphone and line while training: a random gain for each band.
+class Equaliser(_Augmentation):
+    """Another microphone and line: a random gain for each band.
 
     The gain is a smooth curve over the bands (three cosines, each of at most
     `decibels`); some clips also lose their upper bands, half of them everything
     from `first` on (4 kHz of the usual 40 bands: telephones, sound sampled at
-    8 kHz), the others from a random band on. Does nothing at inference.
+    8 kHz), the others from a random band on.
 
     Args:
         decibels: Largest amplitude of each cosine.
         band_limit: Share of the clips that lose their upper bands.
         first: The lowest band that may be lost.
-        seed: Seed of the random numbers.
 
     Call arguments:
         features: [batch, frames, bands], natural logarithms of power.
-        training: Whether to change the gains.
     """
 
     def __init__(
@@ -220,18 +223,15 @@ class Equaliser(keras.layers.Layer):
         band_limit: float = 0.0,
         *,
         first: int = 31,
-        seed: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.decibels = decibels
         self.band_limit = band_limit
         self.first = first
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, features, training=False):
-        if not training or not (self.decibels or self.band_limit):
+    def changed(self, features):
+        if not (self.decibels or self.band_limit):
             return features
         batch, bands = ops.shape(features)[0], features.shape[-1]
         band = ops.arange(bands, dtype="float32")
@@ -251,16 +251,12 @@ class Equaliser(keras.layers.Layer):
             gains = gains + ops.cast(lost, "float32") * 2 * QUIETEST
         return ops.maximum(features + gains[:, None, :], QUIETEST)
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
     def get_config(self):
         return {
             **super().get_config(),
             "decibels": self.decibels,
             "band_limit": self.band_limit,
             "first": self.first,
-            "seed": self.seed,
         }
 
 

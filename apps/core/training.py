@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from apps.core import files
+from apps.core.averaging import Average
 from apps.core.batches import Batches
 from apps.core.errors import UserError
 from apps.core.rundir import RunDirectory
@@ -53,8 +54,6 @@ def make_optimizer(config, steps_per_epoch: int) -> keras.Optimizer:
         weight_decay=config.weight_decay,
         epsilon=config.epsilon,
         global_clipnorm=config.gradient_clip or None,
-        use_ema=config.weight_averaging > 0,
-        ema_momentum=config.weight_averaging or 0.99,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
@@ -92,12 +91,14 @@ def fit(task: Task, data: Data, run: RunDirectory, metadata: dict[str, Any]) -> 
     trained = task.trained_part(model)
     task.compile(trained, make_optimizer(config, len(batches)))
     trained.optimizer.build(trained.trainable_variables)
+    average = Average(trained, config.weight_averaging)
     state: dict[str, Any] = {"best": None, "best_epoch": None, "seconds": 0.0}
     first = 0
     checkpoint = run.last_checkpoint()
     if checkpoint:
         first, folder = checkpoint
         trained.load_weights(folder / "state.weights.h5")
+        average.load(folder / "average.npz")
         state = files.read_json(folder / "state.json")
     history = run.history()[:first]
     _check_whole(run, first, len(history))
@@ -108,14 +109,15 @@ def fit(task: Task, data: Data, run: RunDirectory, metadata: dict[str, Any]) -> 
         if _stalled(config, state, epoch):
             tqdm.write(f"no better epoch for {config.patience}: stopped", sys.stderr)
             break
-        row = _epoch(task, model, batches, data, epoch, state)
+        row = _epoch(task, model, batches, data, epoch, state, average)
         value = row[task.monitor]
         sign = 1 if task.monitor_mode == "max" else -1
         better = state["best"] is None or sign * value > sign * state["best"]
         if better:
             state |= {"best": value, "best_epoch": epoch}
         if better or config.keep == "last":
-            save_model(model, run.best_model, metadata)
+            with average.in_place():
+                save_model(model, run.best_model, metadata)
         history.append(row)
         # Before the checkpoint: a kill between the two costs a row that is made
         # again. The other way round it would be missing for ever.
@@ -123,6 +125,7 @@ def fit(task: Task, data: Data, run: RunDirectory, metadata: dict[str, Any]) -> 
         with run.checkpoint(epoch + 1) as folder:
             folder.mkdir()
             trained.save_weights(folder / "state.weights.h5")
+            average.save(folder / "average.npz")
             (folder / "state.json").write_text(json.dumps(state))
         run.prune_checkpoints(epoch + 1)
         for name, number in row.items():
@@ -168,6 +171,7 @@ def _epoch(
     data: Data,
     epoch: int,
     state: dict[str, Any],
+    average: Average,
 ) -> dict[str, Any]:
     """One epoch of training and its validation; returns the row to log."""
     config = task.config
@@ -177,7 +181,9 @@ def _epoch(
     reseed(model, config.seed, epoch)
     best = "" if state["best"] is None else f"best {task.monitor} {state['best']:.4f}"
     bar = _Bar(epoch, config.epochs, len(batches), best)
-    logs = part.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[bar])
+    logs = part.fit(
+        batches, epochs=1, verbose=0, shuffle=False, callbacks=[bar, average]
+    )
     loss = float(logs.history["loss"][-1])
     if not np.isfinite(loss):
         raise UserError(
@@ -185,8 +191,8 @@ def _epoch(
             "try a smaller --set learning_rate or gradient_clip"
         )
     trained = time.perf_counter()
-    # Where weights are averaged, `fit` has put the average in their place.
-    outputs = task.outputs(model, data.splits["val"])
+    with average.in_place():
+        outputs = task.outputs(model, data.splits["val"])
     found = task.metrics(data.splits["val"], outputs, data.labels)
     row: dict[str, Any] = {"epoch": epoch + 1, "train_loss": loss}
     row |= {k: v for k, v in found.items() if isinstance(v, int | float)}

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from apps.core import training
+from apps.core.averaging import Average
+from apps.core.errors import UserError
 from apps.core.rundir import RunDirectory
 from tests.core import toy
 from tests.core.toy_task import ToyTask
@@ -111,10 +113,19 @@ def test_killed_run_resumes_to_the_unbroken_result(finished, tmp_path):
         assert a["loss"] == pytest.approx(b["loss"], abs=2e-3)
 
 
-@pytest.mark.parametrize("step", ["log", "checkpoint", "prune_checkpoints"])
-def test_killed_between_the_writes_of_an_epoch(step, tmp_path, monkeypatch):
-    """Whichever of an epoch's files a kill leaves out, its row is there at the end."""
-    config = dataclasses.replace(toy.CONFIGS["small"], epochs=3)
+@pytest.mark.parametrize(
+    ("step", "config"),
+    [
+        ("log", "small"),
+        ("checkpoint", "small"),
+        ("prune_checkpoints", "small"),
+        ("prune_checkpoints", "averaged"),
+    ],
+)
+def test_killed_between_the_writes_of_an_epoch(step, config, tmp_path, monkeypatch):
+    """Whichever of an epoch's files a kill leaves out, its row is there at the end,
+    and training goes on as if it had not been stopped."""
+    config = dataclasses.replace(toy.CONFIGS[config], epochs=3)
     whole = fit(tmp_path / "whole", config)
 
     def killed(*_):
@@ -179,25 +190,57 @@ def test_patience_stops_and_keeps_the_best_epoch(tmp_path, monkeypatch):
     assert np.abs(kept - outputs[2]).max() > 1e-3
 
 
-def test_an_epoch_ends_with_the_averaged_weights():
-    config = toy.CONFIGS["averaged"]
-    task = toy.APP.make_task(config)
-    data = task.load(None, ("train",))
-    model = task.build_model(data)
-    batches = task.training_batches(data.splits["train"])
-    task.compile(model, training.make_optimizer(config, len(batches)))
-    steps = []
+def test_the_average_is_saved_and_training_goes_on_without_it(tmp_path, monkeypatch):
+    """An epoch that began with the averages would begin near where the one before
+    it began."""
+    starts, steps = [], []
 
-    class Steps(keras.callbacks.Callback):
+    class Steps(training._Bar):
+        def on_train_batch_begin(self, batch, logs=None):
+            starts.append(self.model.get_weights()[0])
+
         def on_train_batch_end(self, batch, logs=None):
             steps.append(self.model.get_weights()[0])
 
-    model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[Steps()])
-    average = steps[0]
-    for weights in steps[1:]:
-        average = 0.8 * average + 0.2 * weights
+    monkeypatch.setattr(training, "_Bar", Steps)
+    config = dataclasses.replace(toy.CONFIGS["averaged"], epochs=2, keep="last")
+    fit(tmp_path / "run", config)
+    np.testing.assert_array_equal(np.stack(starts[1:]), np.stack(steps[:-1]))
+    average = starts[0]
+    for step, weights in enumerate(steps, start=1):
+        momentum = min(0.8, (1 + step) / (10 + step))
+        average = momentum * average + (1 - momentum) * weights
     assert np.abs(average - steps[-1]).max() > 1e-3
+    model = keras.saving.load_model(tmp_path / "run" / "model.keras")
     np.testing.assert_allclose(model.get_weights()[0], average, atol=1e-5)
+
+
+def test_statistics_of_normalisation_are_averaged_too():
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.layers.BatchNormalization(momentum=0.5)])
+    model.build((None, 2))
+    average = Average(model, 0.9)
+    means, expected = [], np.zeros(2)
+    for step in range(1, 31):
+        model(np.random.default_rng(step).normal(3, 1, (8, 2)), training=True)
+        means.append(model.layers[0].moving_mean.numpy())
+        momentum = min(0.9, (1 + step) / (10 + step))
+        expected = momentum * expected + (1 - momentum) * means[-1]
+        average.on_train_batch_end(step)
+    with average.in_place():
+        inside = model.layers[0].moving_mean.numpy()
+    np.testing.assert_allclose(inside, expected, atol=1e-5)
+    np.testing.assert_array_equal(model.layers[0].moving_mean.numpy(), means[-1])
+
+
+def test_averages_that_are_gone_end_with_one_line(tmp_path):
+    model = keras.Sequential([keras.layers.Dense(2)])
+    model.build((None, 2))
+    with pytest.raises(UserError, match="not the averages of this training"):
+        Average(model, 0.9).load(tmp_path / "average.npz")
+    Average(model, 0.0).save(tmp_path / "average.npz")
+    with pytest.raises(UserError, match="not the averages of this training"):
+        Average(model, 0.9).load(tmp_path / "average.npz")
 
 
 def test_same_seed_same_run_other_seed_other_run(tmp_path):

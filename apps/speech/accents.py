@@ -1,0 +1,65 @@
+"""How a word is said in another accent: of the language, or of a foreigner."""
+
+from apps.speech.espeak import synthesiser
+from apps.speech.near import phonemes_of
+
+ACCENTS = {
+    "en": (
+        "en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-029", "en-us-nyc",
+        "en-gb-x-gbclan", "en-gb-x-gbcwmd",
+    ),
+}  # fmt: skip
+_FOREIGN = {
+    "en": ("fr", "de", "it", "es", "pt", "el", "nl", "sv", "da", "ru", "tr"),
+}  # fmt: skip
+"""Languages with whose sounds the words are said as well: foreign accents."""
+# What speakers say for English sounds that their language lacks.
+_VOWELS = {
+    "V": "a", "I": "i", "E": "e", "0": "o", "3": "e", "i@": "ia", "A@": "ar",
+    "A:": "a", "3:": "er", "O:": "o",
+}  # fmt: skip
+_CONSONANTS = {"T": "s", "D": "z", "w": "u", "N": "n", "h": "", "z": "s", "j": "i"}
+_USUAL = {"words_a_minute": 160, "pitch": 50, "pitch_range": 50}
+_AS_LONG = 0.6
+"""Part of its length in English that a word must keep with a foreign accent:
+espeak-ng stops at a sound that the other language has nothing for."""
+
+
+def native(text: str, language: str) -> list[tuple[str, str]]:
+    """(voice language, what it is to say) for each accent of the language."""
+    accents = ACCENTS.get(language.removesuffix("-us"), (language,))
+    return [(accent, text) for accent in accents]
+
+
+def spellings(word: str, language: str) -> tuple[str, ...]:
+    """The word in mnemonics of espeak-ng: as it is, and with nearer sounds.
+
+    In place of the language's own vowels stand plain ones in the second; and in
+    place of rare consonants common ones as well in the third.
+    """
+    engine = synthesiser()
+    engine.set_voice(language)
+    exact = phonemes_of(engine.phonemes(word, form=0))
+    plain = [_VOWELS.get(token, token) for token in exact]
+    plainest = [_CONSONANTS.get(token, token) for token in plain]
+    return tuple(f"[[{''.join(tokens)}]]" for tokens in (exact, plain, plainest))
+
+
+def least_length(word: str, language: str) -> float:
+    """Samples that the word has at least, at 160 words a minute, with all its sounds."""
+    engine = synthesiser()
+    engine.set_voice(language)
+    return _AS_LONG * len(engine.say(word, **_USUAL))
+
+
+def foreign(word: str, language: str) -> list[tuple[str, str]]:
+    """As `native`, for the foreign accents that have a sound for all of the word."""
+    engine = synthesiser()
+    text = spellings(word, language)[1]
+    least = least_length(word, language)
+    found = []
+    for accent in _FOREIGN.get(language.removesuffix("-us"), ()):
+        engine.set_voice(accent)
+        if len(engine.say(text, **_USUAL)) >= least:
+            found.append((accent, text))
+    return found

@@ -46,7 +46,7 @@ def spellings(word: str, language: str) -> tuple[str, ...]:
 
 
 def least_length(word: str, language: str) -> float:
-    """Samples that the word has at least, at 160 words a minute, with all its sounds."""
+    """Samples of the word at 160 words a minute, at least, if no sound is lost."""
     engine = synthesiser()
     engine.set_voice(language)
     return _AS_LONG * len(engine.say(word, **_USUAL))

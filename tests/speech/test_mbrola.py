@@ -23,7 +23,8 @@ LISTED = """Pty Language       Age/Gender VoiceName          File               
 @pytest.fixture
 def programs(monkeypatch):
     """In place of espeak-ng and mbrola: two voices without the sound of "th" in
-    mnemonics, and a Chinese one that says nothing. Returns the commands that were run."""
+    mnemonics, and a Chinese one that says nothing.
+    Returns the commands that were run."""
     asked = []
 
     def run(command, **settings):

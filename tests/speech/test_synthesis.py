@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from apps.core.errors import UserError
+from apps.speech.accents import foreign
 from apps.speech.clips import CLIP_SAMPLES, UNKNOWN
 from apps.speech.espeak import synthesiser
-from apps.speech.accents import foreign
 from apps.speech.synthesis import OTHER_WORDS, speak, voices_of
 
 SPLITS = ("train", "val", "test")

@@ -80,21 +80,32 @@ def centre_of(clips: np.ndarray) -> np.ndarray:
 
 
 _BOUNDARY_DB = 30.0
+_TRIM_DB = (15.0, 40.0)
 _BLOCK = SAMPLE_RATE // 100
 
 
-def speech_bounds(clips: Audio) -> np.ndarray:
-    """First and last sample (exclusive) of what is said in each clip, [count, 2].
+def _bounds(clip: np.ndarray, range_db: float) -> tuple[int, int]:
+    """From the first to the last (exclusive) 10 ms within `range_db` of the loudest."""
+    blocks = clip[: len(clip) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
+    power = np.square(blocks).mean(axis=1)
+    loud = np.flatnonzero(power >= power.max() * 10 ** (-range_db / 10))
+    return loud[0] * _BLOCK, (loud[-1] + 1) * _BLOCK
 
-    That is from the first to the last 10 ms within 30 dB of the loudest.
+
+def speech_bounds(clips: Audio) -> np.ndarray:
+    """First and last sample (exclusive) of what is said in each clip, [count, 2]."""
+    return np.array([_bounds(clip, _BOUNDARY_DB) for clip in clips], int)
+
+
+def trim(clip: np.ndarray, rng: np.random.Generator) -> None:
+    """Makes silence, in place, of what is quiet before and after the word.
+
+    Collections of recordings are often cut like that. Of a word that begins or ends
+    in a weak consonant little more than the vowel may be left.
     """
-    found = np.empty((len(clips), 2), int)
-    for row, clip in zip(found, clips, strict=True):
-        blocks = clip[: len(clip) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
-        power = np.square(blocks).mean(axis=1)
-        loud = np.flatnonzero(power >= power.max() * 10 ** (-_BOUNDARY_DB / 10))
-        row[:] = loud[0] * _BLOCK, (loud[-1] + 1) * _BLOCK
-    return found
+    first, last = _bounds(clip, rng.uniform(*_TRIM_DB))
+    clip[:first] = 0
+    clip[last:] = 0
 
 
 class SpeechBatches(Batches):
@@ -153,7 +164,11 @@ class SpeechBatches(Batches):
         config, count = self.config, len(indices)
         speeds = rng.uniform(1 - config.speed, 1 + config.speed, count)
         shifts = self._shifts(indices, speeds, rng)
-        clips = warp(self.clips[indices], speeds, shifts)
+        clips = self.clips[indices]
+        if config.trim_share:
+            for row in np.flatnonzero(rng.random(count) < config.trim_share):
+                trim(clips[row], rng)
+        clips = warp(clips, speeds, shifts)
         targets = self.targets[indices]
         clips[targets == self.silence] = 0
         if config.room_probability:

@@ -38,7 +38,7 @@ SYNTHESISERS = ("espeak", "flite", "kokoro", "mbrola")
 
 _SHARES = (
     "unknown_share", "silence_share", "noise_probability", "dropout", "cut_share",
-    "room_probability", "mixup", "band_limit", "teacher_share",
+    "room_probability", "trim_share", "mixup", "band_limit", "teacher_share",
 )  # fmt: skip
 
 
@@ -111,6 +111,9 @@ class SpeechConfig(TrainingConfig):
     learns to wait for the rest."""
     room_probability: float = 0.0
     """Share of the clips that get the echo of a room."""
+    trim_share: float = 0.0
+    """Share of the clips of which only the loud part is left, as many collections of
+    recordings have them; weak consonants at its ends are lost."""
     mixup: float = 0.0
     """Parameter of the Beta distribution that two clips are mixed by; 0: never."""
 

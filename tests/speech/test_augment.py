@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from apps.speech.augment import SpeechBatches, speech_bounds, warp
+from apps.speech.augment import SpeechBatches, speech_bounds, trim, warp
 from apps.speech.clips import CLIP_SAMPLES, Audio
 from apps.speech.config import SpeechConfig
 from apps.speech.noise import Background
@@ -49,6 +49,31 @@ def test_warp_changes_speed_and_pitch(speed):
     clip = tone(1000)[None].astype("float32")
     spectrum = np.abs(np.fft.rfft(warp(clip, [speed], [0])[0]))
     assert abs(spectrum.argmax() - 1000 * speed) <= 2
+
+
+def test_trimming_leaves_the_loud_part_alone():
+    """Weak sound before a word goes, or stays, by the threshold drawn: 15 to 40 dB."""
+    clip = np.zeros(CLIP_SAMPLES, "float32")
+    wave = np.sin(np.arange(5600) * 0.3)
+    clip[4000:6400] = 0.01 * wave[:2400]
+    clip[6400:9600] = 0.5 * wave[2400:]
+    starts = []
+    for seed in range(40):
+        cut = clip.copy()
+        trim(cut, np.random.default_rng(seed))
+        assert not cut[9600:].any()
+        starts.append(int(np.flatnonzero(cut)[0]) // 160 * 160)
+        np.testing.assert_array_equal(cut[6400:9600], clip[6400:9600])
+    assert set(starts) == {4000, 6400}  # 34 dB apart
+    assert 0.5 < np.mean(np.array(starts) == 6400) < 0.95
+
+
+def test_only_the_share_is_trimmed():
+    quiet = batches(trim_share=0.5)
+    quiet.clips.pcm[:, :4000] //= 100
+    clips, _ = quiet[0]
+    trimmed = ~clips[:, :3900].any(axis=1)
+    assert 0 < trimmed.sum() < len(clips)
 
 
 def test_noise_has_the_wanted_ratio():

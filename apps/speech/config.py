@@ -274,6 +274,7 @@ CONFIGS: Mapping[str, SpeechConfig] = {
         band_limit=0.6,
         range_db=50.0,
         room_probability=0.2,
+        trim_share=0.7,
         snr_low_db=8.0,
         snr_high_db=40.0,
         time_mask_frames=3,

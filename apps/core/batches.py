@@ -80,10 +80,18 @@ class BucketedBatches(Batches):
         self, lengths: Sequence[int], batch_size: int, seed: int, buckets: int = 4
     ):
         super().__init__(len(lengths), batch_size, seed)
-        self.lengths = np.asarray(lengths, int)
-        self.boundaries = bucket_boundaries(lengths, buckets)
-        self._bucket = np.searchsorted(self.boundaries, self.lengths)
+        self.buckets = buckets
+        self.set_lengths(lengths)
         self._planned: tuple[int, np.ndarray] | None = None
+
+    def set_lengths(self, lengths: Sequence[int]) -> None:
+        """For a subclass whose examples are others in each epoch; their number stays.
+
+        To be called from `permutation`.
+        """
+        self.lengths = np.asarray(lengths, int)
+        self.boundaries = bucket_boundaries(lengths, self.buckets)
+        self._bucket = np.searchsorted(self.boundaries, self.lengths)
 
     def order(self) -> np.ndarray:
         """The permutation of this epoch, [len(self) * batch_size], by batches."""

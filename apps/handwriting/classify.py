@@ -42,9 +42,9 @@ class Classify(InkTask):
         return models.classifier(self.config, len(data.labels))
 
     def training_batches(self, split: Split) -> InkBatches:
-        targets = one_hot(split.targets, max(split.targets) + 1)
+        count = max(split.targets) + 1
         features = models.features(self.config)
-        return InkBatches(split, targets, self.config, features)
+        return InkBatches(split, lambda t: one_hot(t, count), self.config, features)
 
     def report(self, split, outputs, labels, metrics, folder):
         lines = super().report(split, outputs, labels, metrics, folder)

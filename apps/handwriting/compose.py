@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from apps.core.errors import UserError
 from apps.handwriting.distort import Ranges, distort
-from apps.handwriting.ink import Ink, beside
+from apps.handwriting.ink import Ink
 from apps.handwriting.readers import Record
 from apps.handwriting.writer import Hand, draw_strokes
 
@@ -23,6 +23,18 @@ def natural(name: str) -> list[tuple[int, int | str]]:
     """A key that sorts "9" before "10"."""
     parts = re.split(r"(\d+)", name)
     return [(0, int(p)) if p.isdigit() else (1, p) for p in parts if p]
+
+
+class Redrawn(list[Record]):
+    """Records that are others in each epoch of a training; as a list, the first's.
+
+    Args:
+        draw: Makes those of an epoch, as many every time.
+    """
+
+    def __init__(self, draw: Callable[[int], Sequence[Record]]):
+        super().__init__(draw(0))
+        self.draw = draw
 
 
 def compose(
@@ -53,31 +65,37 @@ def compose(
             )
         by_writer.setdefault(record.writer or "", []).append(record)
     writers = sorted(by_writer, key=natural)
-    heights = {}
+    heights, middles = {}, {}
     for writer, own in by_writer.items():
         boxes = np.array([r.ink.box() for r in own])
         heights[writer] = float(np.median(boxes[:, 3] - boxes[:, 1]))
+        middles[writer] = (boxes[:, 1] + boxes[:, 3]) / 2
+    points = {w: [r.ink.points() for r in own] for w, own in by_writer.items()}
     rng = np.random.default_rng(list(seed))
     lines = []
     for number in range(size):
         writer = writers[number % len(writers)]
         own = by_writer[writer]
         count = int(rng.integers(lengths[0], lengths[1] + 1))
-        chosen = [own[i] for i in rng.integers(0, len(own), count)]
+        chosen = rng.integers(0, len(own), count)
         gaps = rng.uniform(0.05, 0.4, count - 1) * heights[writer]
-        inks = [_distorted(r.ink, ranges, rng) if ranges else r.ink for r in chosen]
-        ink = beside(inks, gaps.tolist())
-        text = "".join(str(r.text) for r in chosen)
-        lines.append(Record(ink, text, f"composed line {number + 1}", writer))
+        placed, right = [], 0.0
+        for i, gap in zip(chosen, [0.0, *gaps], strict=True):
+            drawn = points[writer][i].copy()
+            if ranges:
+                drawn = distort(drawn, ranges, rng)
+            low, high = drawn[:, :2].min(0), drawn[:, :2].max(0)
+            # Where it stood: its height on the line belongs to a symbol.
+            drawn[:, 0] += right + gap - low[0]
+            drawn[:, 1] += middles[writer][i] - (low[1] + high[1]) / 2
+            right += gap + high[0] - low[0]
+            placed.append(drawn)
+        line = np.concatenate(placed)
+        line[:, 2] = 0.0
+        text = "".join(str(own[i].text) for i in chosen)
+        source = f"composed line {number + 1}"
+        lines.append(Record(Ink.from_points(line), text, source, writer))
     return lines
-
-
-def _distorted(ink: Ink, ranges: Ranges, rng: np.random.Generator) -> Ink:
-    """Another drawing of a symbol, on the same line."""
-    points = distort(ink.points(), ranges, rng)
-    drawn = Ink.from_points(points)
-    height = np.mean(ink.box()[1::2]) - np.mean(drawn.box()[1::2])
-    return drawn.moved(np.eye(2), (0.0, height))
 
 
 class Speller:

@@ -30,7 +30,10 @@ class HandwritingConfig(TrainingConfig):
     """Lengths, as in 3-8: lines of so many symbols of one writer side by side are
     made of single symbols, which become the characters to transcribe."""
     composed_size: int = 8000
-    """Composed lines for training."""
+    """Composed lines for training, drawn anew for each epoch."""
+    hands: int = 0
+    """Synthetic writers, others in each epoch, whose symbols (in the faces of fonts)
+    lines are composed of as well."""
     val_writers: str = ""
     """Writers of the validation split by commas (pages, for GW-online); empty:
     as docs/handwriting.md says for each data set."""
@@ -90,7 +93,7 @@ class HandwritingConfig(TrainingConfig):
             "buckets", "beam", "lm_order",
         )  # fmt: skip
         self._up_to(1, "reorder", "spelled")
-        self._at_least_0("length", "resample", "augment")
+        self._at_least_0("length", "resample", "augment", "hands")
         if self.length and self.model == "stream":
             raise UserError(f"length={self.length}: is not for streams")
         self._below_1("dropout")

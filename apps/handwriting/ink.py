@@ -121,19 +121,3 @@ def _check_values(values: np.ndarray, stroke: int, what: str, limit: float) -> N
         raise ValueError(
             f"stroke {stroke}, point {point}: {what} is {value:g}, which no pen writes"
         )
-
-
-def beside(inks: Sequence[Ink], gaps: Sequence[float]) -> Ink:
-    """One line of writing: `inks` from left to right, their own y kept.
-
-    Args:
-        inks: At least one; their times are dropped.
-        gaps: Space before each ink but the first, in the unit of the ink.
-    """
-    strokes: list[np.ndarray] = []
-    right = 0.0
-    for ink, gap in zip(inks, [0.0, *gaps], strict=True):
-        left, _, far, _ = ink.box()
-        strokes += [s + np.array([right + gap - left, 0.0]) for s in ink.strokes]
-        right += gap + far - left
-    return Ink(tuple(strokes))

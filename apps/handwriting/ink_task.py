@@ -12,6 +12,8 @@ import numpy as np
 from apps.core.errors import UserError
 from apps.core.task import Data, Split, Task
 from apps.handwriting import drawing, readers, sources
+from apps.handwriting.batches import InkSplit
+from apps.handwriting.compose import Redrawn
 from apps.handwriting.config import HandwritingConfig
 from apps.handwriting.features import PenFeatures, pad_points
 from apps.handwriting.ink import Ink
@@ -47,22 +49,33 @@ class InkTask(Task[HandwritingConfig]):
         if labels is None:
             labels = self.labels_of(records)
         known = {label: index for index, label in enumerate(labels)}
-        found = {}
+        found: dict[str, Split] = {}
         for name, chosen in records.items():
-            targets, kept = [], []
-            for record in chosen:
-                try:
-                    targets.append(self.target(record, known))
-                    kept.append(record)
-                except UserError:
-                    if not self.config.skip_bad:
-                        raise
-            if not kept:
+            found[name] = split = self._split(name, chosen, known)
+            if not len(split):
                 raise UserError(f"{source}: the {name} split has no known label")
-            found[name] = Split(
-                name, [r.ink.points() for r in kept], targets, [r.source for r in kept]
-            )
         return Data(tuple(labels), found, sources.describe(source, self.config))
+
+    def _split(
+        self, name: str, records: Sequence[Record], known: dict[str, int]
+    ) -> InkSplit:
+        targets, kept = [], []
+        for record in records:
+            try:
+                targets.append(self.target(record, known))
+                kept.append(record)
+            except UserError:
+                if not self.config.skip_bad:
+                    raise
+        draw = None
+        if isinstance(records, Redrawn):
+            make = records.draw
+
+            def draw(epoch: int) -> InkSplit:
+                return self._split(name, make(epoch), known)
+
+        inputs = [r.ink.points() for r in kept]
+        return InkSplit(name, inputs, targets, [r.source for r in kept], draw)
 
     def labels_of(self, records: Mapping[str, Sequence[Record]]) -> Sequence[str]:
         """The labels, in order, that the records of each split define."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from apps.core.errors import UserError
 from apps.handwriting import known, readers
-from apps.handwriting.compose import Speller, compose, natural
+from apps.handwriting.compose import Redrawn, Speller, compose, natural
 from apps.handwriting.config import HandwritingConfig
 from apps.handwriting.distort import Ranges
 from apps.handwriting.language import read_units
@@ -20,6 +20,8 @@ from apps.handwriting.writer import check_text, draw_hand, write
 SPLITS = ("train", "val", "test")
 _WORDS_A_HAND = {"train": 12, "val": 2}
 """Words that a synthetic hand writes before another takes over."""
+_COPIES = 4
+"""Times that a synthetic hand writes each symbol that lines are composed of."""
 
 
 def load(
@@ -57,15 +59,56 @@ def load(
             raise UserError(f"{source}: the {name} split is empty")
     lengths = config.composed_lengths()
     if lengths:
-        ranges = Ranges(reorder=config.reorder).scaled(config.augment)
         for name, records in found.items():
-            train = name == "train"
-            size = config.composed_size if train else 1000
             seed = [config.seed, SPLITS.index(name)]
-            found[name] = compose(
-                records, lengths, size, seed, ranges if train else None
-            )
+            if name == "train":
+                found[name] = _practice(records, lengths, seed, config)
+            else:
+                found[name] = compose(records, lengths, 1000, seed)
     return found
+
+
+def _practice(
+    symbols: Sequence[Record],
+    lengths: tuple[int, int],
+    seed: Sequence[int],
+    config: HandwritingConfig,
+) -> Redrawn:
+    """Composed lines for training: other ones, of other distortions of the symbols
+    and beside symbols of other synthetic hands, in each epoch."""
+    # A symbol by itself is distorted further than a whole line.
+    ranges = Ranges(aspect=0.35, warp=0.12, reorder=config.reorder)
+    ranges = ranges.scaled(config.augment)
+    labels = sorted({str(r.text) for r in symbols})
+
+    def draw(epoch: int) -> list[Record]:
+        hands = _hands(labels, config, np.random.default_rng([*seed, epoch, 1]))
+        return compose(
+            [*symbols, *hands], lengths, config.composed_size, [*seed, epoch], ranges
+        )
+
+    return Redrawn(draw)
+
+
+def _hands(
+    labels: Sequence[str], config: HandwritingConfig, rng: np.random.Generator
+) -> list[Record]:
+    """Single symbols by synthetic hands, as many as the settings say."""
+    faces = [face.strip() for face in config.fonts.split(",")]
+    if config.hands:
+        try:
+            check_text("".join(labels), faces)
+        except UserError as error:
+            raise UserError(f"{error}; hands=0 composes people's symbols alone") from (
+                error
+            )
+    records = []
+    for number in range(config.hands):
+        hand = draw_hand(rng, faces)
+        for label in [*labels] * _COPIES:
+            ink = write(label, hand, rng)
+            records.append(Record(ink, label, "synthetic symbol", f"hand {number}"))
+    return records
 
 
 def _split_files(source: Path) -> dict[str, Path] | None:
@@ -230,6 +273,8 @@ def describe(source: str | None, config: HandwritingConfig) -> dict[str, str]:
     name = collection.name if collection else Path(source).name or source
     if config.compose:
         name = f"lines of {config.compose} symbols composed from {name}"
+        if config.hands:
+            name += f" and from symbols of synthetic hands (faces {_faces(config)})"
     found = {"name": name}
     if collection:
         found["licence"] = collection.licence

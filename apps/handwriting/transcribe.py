@@ -63,10 +63,8 @@ class Transcribe(InkTask):
         return model
 
     def training_batches(self, split: Split) -> InkBatches:
-        longest = max(len(t) for t in split.targets)
-        targets = pad_targets(split.targets, longest)
         features = models.features(self.config)
-        return InkBatches(split, targets, self.config, features, models.SCORES)
+        return InkBatches(split, _rows, self.config, features, models.SCORES)
 
     def compile(self, model: keras.Model, optimizer: keras.Optimizer) -> None:
         model.compile(optimizer=optimizer, loss={models.SCORES: CTC()})
@@ -170,3 +168,7 @@ class Transcribe(InkTask):
             f"error ({metrics['decoder']} decoding).",
             *self.draw_worst(split, chosen, titles, folder),
         ]
+
+
+def _rows(targets: Sequence[Sequence[int]]) -> np.ndarray:
+    return pad_targets(targets, max(len(target) for target in targets))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.handwriting.ink import MAX_POINTS, Ink, beside
+from apps.handwriting.ink import MAX_POINTS, Ink
 
 coordinates = st.floats(-1e4, 1e4, width=32)
 strokes = st.lists(
@@ -73,13 +73,3 @@ def test_times_must_match_the_strokes():
 def test_from_points_wants_four_columns():
     with pytest.raises(ValueError, match=r"\[N, 4\].*\(5, 3\)"):
         Ink.from_points(np.zeros((5, 3)))
-
-
-def test_beside_lays_out_without_overlap():
-    one = Ink((np.array([[10.0, 0], [14, 2]]),))
-    line = beside([one, one, one], [1, 2])
-    lefts = [s[:, 0].min() for s in line.strokes]
-    rights = [s[:, 0].max() for s in line.strokes]
-    assert lefts == [0, 5, 11]
-    assert rights == [4, 9, 15]
-    assert [s[0, 1] for s in line.strokes] == [0, 0, 0]

@@ -9,7 +9,7 @@ import pytest
 from apps.core.errors import UserError
 from apps.core.task import Split
 from apps.handwriting import sources
-from apps.handwriting.batches import InkBatches
+from apps.handwriting.batches import InkBatches, InkSplit
 from apps.handwriting.config import CONFIGS
 from apps.handwriting.features import PenFeatures, count_steps
 from apps.handwriting.ink import Ink
@@ -125,13 +125,12 @@ def inks_of_many_lengths():
 def test_batches_hold_inks_of_similar_length(resample):
     inputs = inks_of_many_lengths()
     config = dataclasses.replace(CONFIG, batch_size=8, augment=0.5)
-    split = Split("train", inputs, [0] * 96, [""] * 96)
+    split = Split("train", inputs, range(96), [""] * 96)
     features = PenFeatures("spread", resample)
 
     def work(buckets):
         chosen = dataclasses.replace(config, buckets=buckets)
-        targets = np.arange(96)
-        batches = InkBatches(split, targets, chosen, features, "scores")
+        batches = InkBatches(split, np.array, chosen, features, "scores")
         done, seen, shapes = 0, [], []
         for index in range(len(batches)):
             points, answer = batches[index]
@@ -151,16 +150,62 @@ def test_batches_hold_inks_of_similar_length(resample):
 def test_batches_are_a_function_of_seed_epoch_and_index():
     inputs = inks_of_many_lengths()
     config = dataclasses.replace(CONFIG, batch_size=8)
-    split = Split("train", inputs, [0] * 96, [""] * 96)
+    split = Split("train", inputs, range(96), [""] * 96)
 
     def batch(epoch, index):
-        found = InkBatches(split, np.arange(96), config, PenFeatures("box", 0.1))
+        found = InkBatches(split, np.array, config, PenFeatures("box", 0.1))
         found.epoch = epoch
         return found[index]
 
     for one, other in zip(batch(3, 2), batch(3, 2), strict=True):
         np.testing.assert_array_equal(one, other)
     assert batch(3, 2)[1].tolist() != batch(4, 2)[1].tolist()
+
+
+def test_inks_that_are_drawn_anew_are_a_function_of_the_epoch():
+    inputs = inks_of_many_lengths()
+    config = dataclasses.replace(CONFIG, batch_size=8, augment=0.0)
+
+    def draw(epoch):  # others, of other lengths
+        shown = [*inputs[epoch:], *inputs[:epoch]]
+        return InkSplit("train", shown, [epoch] * 96, [""] * 96, draw)
+
+    def batches(*epochs):
+        found = InkBatches(draw(0), np.array, config, PenFeatures("box", 0.1))
+        for epoch in epochs:
+            found.epoch = epoch
+            rows = [found[index] for index in range(len(found))]
+        return rows
+
+    for (one, own), (other, same) in zip(batches(2), batches(0, 5, 2), strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert own.tolist() == same.tolist() == [2] * 8
+
+
+def test_lines_for_training_are_composed_anew_with_the_symbols_of_other_hands(tmp_path):
+    path = tmp_path / "ink.jsonl"
+    path.write_text("\n".join(map(to_json, by_writers(11))))
+    config = dataclasses.replace(
+        CONFIGS["strings"], hands=2, composed_size=26, fonts="school"
+    )
+    found = sources.load(str(path), ("train", "val"), config)
+    train = found["train"]
+    people = {str(w) for w in range(1, 10)}
+    assert {r.writer for r in train} == people | {"hand 0", "hand 1"}
+    assert {r.writer for r in found["val"]} == {"10", "11"}
+    assert set("".join(r.text for r in train)) == {"a", "b"}
+
+    def drawn(epoch, writer):
+        lines = [r for r in train.draw(epoch) if r.writer == writer]
+        return [r.ink.points().tolist() for r in lines]
+
+    for writer in ("1", "hand 0"):
+        assert drawn(0, writer) == [r.ink.points().tolist() for r in train
+                                    if r.writer == writer]  # fmt: skip
+        assert drawn(1, writer) == drawn(1, writer) != drawn(0, writer)
+    path.write_text("\n".join(to_json(record("A", str(w), w)) for w in range(11)))
+    with pytest.raises(UserError, match=r"no .A.*hands=0"):
+        sources.load(str(path), ("train",), config)
 
 
 def test_iam_ondb_in_the_official_layout_follows_its_own_lists():

@@ -72,7 +72,7 @@ def test_iam_ondb_sample_trains_with_one_command(real_data, tmp_path):
 
 
 def test_the_shipped_digits_recogniser_on_unseen_writers(real_data, capsys):
-    """99.76 %, as its README says, with the file that is shipped."""
+    """99.68 %, as its README says, with the file that is shipped."""
     from tests.handwriting.test_cli import answer
 
     model = Path(__file__).parents[2] / "saved_models/handwriting_digits/model.tflite"
@@ -80,7 +80,7 @@ def test_the_shipped_digits_recogniser_on_unseen_writers(real_data, capsys):
     found = answer(capsys, "evaluate", model, "--data", data)
     assert found["n"] == 1248
     # Another processor may round one digit to the other side.
-    assert abs(round(found["accuracy"] * 1248) - 1245) <= 1
+    assert abs(round(found["accuracy"] * 1248) - 1244) <= 1
 
 
 def test_the_shipped_transcriber_on_a_hand_it_has_never_seen(real_data, capsys):

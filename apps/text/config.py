@@ -22,7 +22,6 @@ class TextConfig(TrainingConfig):
     """Times that an epoch goes through the training texts; 0: once, and twice where
     many classes share them."""
     label_smoothing: float = 0.1
-    weight_averaging: float = 0.97
     # Text and table
     features: int = 0
     """Words, pairs of words and character n-grams that the model knows, the most

@@ -40,9 +40,8 @@ class TrainingConfig:
     """Largest global norm of the gradient; 0 switches clipping off."""
     label_smoothing: float = 0.0
     weight_averaging: float = 0.0
-    """Momentum of an exponential average of the weights. At the end of every epoch
-    it takes their place: it is evaluated and saved, and training goes on from it.
-    0 switches it off."""
+    """Momentum of an exponential average of the weights, which is evaluated and saved
+    in their place; training goes on with the weights. 0 switches it off."""
     patience: int = 0
     """Epochs without a better validation score before training stops; 0: never."""
     keep: str = "best"

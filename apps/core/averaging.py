@@ -1,6 +1,7 @@
 """The mean of a model's weights over the last steps of its training."""
 
 import contextlib
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,7 +81,7 @@ class Average(keras.callbacks.Callback):
                 (self._steps, *self._averages), stored, strict=True
             ):
                 variable.assign(value)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise UserError(
                 f"{path}: not the averages of this training ({error}): "
                 "train anew in another --workdir"

@@ -60,9 +60,8 @@ class InkBatches(BucketedBatches):
         self.targets = self._encode(split.targets)
         # Points are padded as well: to the most in their bucket or a shorter one,
         # and to another number in each bucket, by which Keras tells them apart.
-        bucket = np.searchsorted(self.boundaries, self.lengths)
         most = np.zeros(len(self.boundaries), int)
-        np.maximum.at(most, bucket, [len(points) for points in split.inputs])
+        np.maximum.at(most, self._bucket, [len(points) for points in split.inputs])
         most = np.maximum.accumulate(most) + np.arange(len(most))
         self._room = dict(zip(self.boundaries.tolist(), most.tolist(), strict=True))
 

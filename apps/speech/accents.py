@@ -3,7 +3,7 @@
 from apps.speech.espeak import synthesiser
 from apps.speech.near import phonemes_of
 
-ACCENTS = {
+_ACCENTS = {
     "en": (
         "en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-029", "en-us-nyc",
         "en-gb-x-gbclan", "en-gb-x-gbcwmd",
@@ -27,7 +27,7 @@ espeak-ng stops at a sound that the other language has nothing for."""
 
 def native(text: str, language: str) -> list[tuple[str, str]]:
     """(voice language, what it is to say) for each accent of the language."""
-    accents = ACCENTS.get(language.removesuffix("-us"), (language,))
+    accents = _ACCENTS.get(language.removesuffix("-us"), (language,))
     return [(accent, text) for accent in accents]
 
 

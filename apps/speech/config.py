@@ -166,6 +166,7 @@ class SpeechConfig(TrainingConfig):
         for name, most in _RANGES.items():
             self._up_to(most, name)
         voices = self._voices()
+        others = ", ".join(name for name in SYNTHESISERS if name != "espeak")
         self._check(
             "voices",
             lambda _: (
@@ -173,7 +174,7 @@ class SpeechConfig(TrainingConfig):
                 and set(voices) <= set(SYNTHESISERS)
                 and len(set(voices)) == len(voices)
             ),
-            "espeak, or espeak and others of flite, kokoro and mbrola, comma separated",
+            f"espeak, or espeak and others of {others}, comma separated",
         )
         if self.snr_low_db > self.snr_high_db:
             raise UserError(

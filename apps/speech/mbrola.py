@@ -31,14 +31,14 @@ def check_installed(language: str) -> None:
                 "mbrola and its voices (Debian's packages mbrola-us1, mbrola-fr1 and "
                 "so on, in non-free), or leave it out of the voices"
             )
-    if not any(native(language, spoken) for _, spoken in voices()):
+    if not any(same_language(language, spoken) for _, spoken in voices()):
         raise UserError(
             f"voices: mbrola has no voice for {language}: install one (such as "
             "Debian's mbrola-us1), or leave it out of the voices"
         )
 
 
-def native(language: str, spoken: str) -> bool:
+def same_language(language: str, spoken: str) -> bool:
     """Whether a voice of the language `spoken` speaks `language`, in any accent."""
     return language.split("-")[0] == spoken.split("-")[0]
 

@@ -12,9 +12,10 @@ import numpy as np
 from apps.speech import flite, mbrola
 from apps.speech import kokoro as neural
 from apps.speech.accents import least_length, spellings
+from apps.speech.config import SYNTHESISERS
 from apps.speech.espeak import synthesiser
 
-ENGINES = ("flite", "kokoro", "mbrola")
+ENGINES = tuple(name for name in SYNTHESISERS if name != "espeak")
 _LIST = 5
 """Words that a neural voice reads out in a row."""
 Spoken = tuple[str, str, np.ndarray, np.random.Generator]
@@ -102,7 +103,7 @@ def _by_mbrola(
             samples, voice = np.zeros(0, "float32"), ""
             for someone in rng.permutation(len(people)):
                 voice, spoken = people[someone]
-                own = mbrola.native(language, spoken)
+                own = mbrola.same_language(language, spoken)
                 text = mbrola.spelling(voice, (word,) if own else foreign, least)
                 if text:
                     samples = mbrola.say(

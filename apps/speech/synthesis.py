@@ -90,8 +90,7 @@ def speak(
             f"{language})",
             "licence": "generated; the synthesisers are under GPL-3.0 (espeak-ng), a "
             "BSD licence (flite) and Apache-2.0 (Kokoro), their output is the user's"
-            + _MBROLA
-            * ("mbrola" in engines),
+            + (_MBROLA if "mbrola" in engines else ""),
             "limits": "trained on synthetic voices alone: expect lower accuracy on "
             "people; measure on recordings before relying on it",
         },

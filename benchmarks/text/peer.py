@@ -25,7 +25,7 @@ def predict(model: Any, text: str) -> str:
 
 
 def accuracies(train: Pairs, val: Pairs, folder: Path) -> dict[str, float]:
-    """Accuracy for every point of the grid, and the seconds it took to train."""
+    """Accuracy for every point of the grid."""
     import fasttext
 
     path = folder / "train.txt"

@@ -238,6 +238,12 @@ def test_averages_that_are_gone_end_with_one_line(tmp_path):
     model.build((None, 2))
     with pytest.raises(UserError, match="not the averages of this training"):
         Average(model, 0.9).load(tmp_path / "average.npz")
+    Average(model, 0.9).save(tmp_path / "average.npz")
+    whole = (tmp_path / "average.npz").read_bytes()
+    for part in (b"", whole[: len(whole) // 2]):
+        (tmp_path / "average.npz").write_bytes(part)
+        with pytest.raises(UserError, match="not the averages of this training"):
+            Average(model, 0.9).load(tmp_path / "average.npz")
     Average(model, 0.0).save(tmp_path / "average.npz")
     with pytest.raises(UserError, match="not the averages of this training"):
         Average(model, 0.9).load(tmp_path / "average.npz")

@@ -85,5 +85,10 @@ APP = App(
             "apps.speech.select",
             runs_models=True,
         ),
+        "combine": Verb(
+            "of several models of the same words, make one that asks them all",
+            "apps.speech.combine",
+            runs_models=True,
+        ),
     },
 )

@@ -13,10 +13,14 @@ _FOREIGN = {
     "en": ("fr", "de", "it", "es", "pt", "el", "nl", "sv", "da", "ru", "tr"),
 }  # fmt: skip
 """Languages with whose sounds the words are said as well: foreign accents."""
-# What speakers say for English sounds that their language lacks.
+# What speakers say for English sounds that their language lacks: the five vowels
+# that nearly all have, and the r that English writes and many English people drop.
 _VOWELS = {
-    "V": "a", "I": "i", "E": "e", "0": "o", "3": "e", "i@": "ia", "A@": "ar",
-    "A:": "a", "3:": "er", "O:": "o",
+    "V": "a", "I": "i", "E": "e", "0": "o", "3": "er", "A": "a", "O": "o", "U": "u",
+    "a#": "a", "I2": "i", "E2": "e", "A:": "a", "3:": "er", "O:": "o", "i:": "i",
+    "u:": "u", "aI": "ai", "eI": "ei", "OI": "oi", "aU": "au", "oU": "o", "i@": "ir",
+    "e@": "er", "o@": "or", "A@": "ar", "U@": "ur", "aI@": "air", "aI3": "air",
+    "aU@": "aur", "@": "e",
 }  # fmt: skip
 _CONSONANTS = {"T": "s", "D": "z", "w": "u", "N": "n", "h": "", "z": "s", "j": "i"}
 _USUAL = {"words_a_minute": 160, "pitch": 50, "pitch_range": 50}
@@ -32,17 +36,20 @@ def native(text: str, language: str) -> list[tuple[str, str]]:
 
 
 def spellings(word: str, language: str) -> tuple[str, ...]:
-    """The word in mnemonics of espeak-ng: as it is, and with nearer sounds.
+    """The word as foreigners say it, in mnemonics of espeak-ng.
 
-    In place of the language's own vowels stand plain ones in the second; and in
-    place of rare consonants common ones as well in the third.
+    In place of the language's own vowels stand plain ones in the first; and in
+    place of rare consonants common ones as well in the second.
     """
     engine = synthesiser()
     engine.set_voice(language)
-    exact = phonemes_of(engine.phonemes(word, form=0))
-    plain = [_VOWELS.get(token, token) for token in exact]
+    plain: list[str] = []
+    for token in phonemes_of(engine.phonemes(word, form=0).replace("t2", "t")):
+        if token == "r" and plain and plain[-1].endswith("r"):
+            continue  # said already: "zero" is "zi@roU"
+        plain.append(_VOWELS.get(token, token))
     plainest = [_CONSONANTS.get(token, token) for token in plain]
-    return tuple(f"[[{''.join(tokens)}]]" for tokens in (exact, plain, plainest))
+    return tuple(f"[[{''.join(tokens)}]]" for tokens in (plain, plainest))
 
 
 def least_length(word: str, language: str) -> float:
@@ -55,7 +62,7 @@ def least_length(word: str, language: str) -> float:
 def foreign(word: str, language: str) -> list[tuple[str, str]]:
     """As `native`, for the foreign accents that have a sound for all of the word."""
     engine = synthesiser()
-    text = spellings(word, language)[1]
+    text = spellings(word, language)[0]
     least = least_length(word, language)
     found = []
     for accent in _FOREIGN.get(language.removesuffix("-us"), ()):

@@ -88,6 +88,8 @@ class SpeechConfig(TrainingConfig):
     """Synthetic training clips a word."""
     synthetic_takes: int = 0
     """As many synthetic clips a word beside recordings in training; 0: none."""
+    synthetic_share: float = 0.0
+    """Their part of an epoch, drawn anew from all of them; 0: all in every epoch."""
 
     voices: str = "espeak"
     """Synthesisers, comma separated, that say equal parts of the synthetic training
@@ -150,6 +152,7 @@ class SpeechConfig(TrainingConfig):
         self._one_of("model", MODELS)
         self._up_to(1, *_SHARES)
         self._up_to(0.5, "speed", "tempo", "band_warp", "validation_share")
+        self._up_to(0.9, "synthetic_share")
         self._at_least_1("bands", "filters", "units", "takes", "joined_clips")
         if self.streams and self.batch_size % self.joined_clips:
             raise UserError(

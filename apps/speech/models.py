@@ -107,6 +107,28 @@ def joined(model: keras.Model, clips: int) -> keras.Model:
     )
 
 
+def combined(trained: Sequence[keras.Model]) -> keras.Model:
+    """A model whose probabilities are the mean of those of several.
+
+    Args:
+        trained: Models of whole clips, of the same labels. Their layers are copied.
+    """
+    samples = keras.Input((CLIP_SAMPLES,), name="samples")
+    answers = []
+    for number, model in enumerate(trained):
+
+        def named(layer, number=number):
+            config = layer.get_config()
+            return type(layer).from_config({**config, "name": f"{layer.name}_{number}"})
+
+        copy = keras.models.clone_model(
+            model, input_tensors=samples, clone_function=named
+        )
+        copy.set_weights(model.get_weights())
+        answers.append(copy.output)
+    return keras.Model(samples, layers.Average(name="labels")(answers), name="combined")
+
+
 def _normalised(x):
     x = layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x)
     return layers.ReLU()(x)

@@ -7,9 +7,9 @@ import numpy as np
 # Phonemes as espeak-ng writes them for English; a longer name goes first. Other
 # languages mostly share them, and what is not known counts letter by letter.
 _VOWELS = (
-    "aI@", "aI3", "i@", "e@", "U@", "aI", "eI", "OI", "aU", "oU", "i:", "u:", "3:",
-    "A:", "O:", "a#", "I2", "E2", "0", "a", "E", "I", "V", "U", "@", "i", "3", "A",
-    "O", "e", "o", "u",
+    "aI@", "aI3", "aU@", "i@", "e@", "o@", "A@", "U@", "aI", "eI", "OI", "aU", "oU",
+    "i:", "u:", "3:", "A:", "O:", "a#", "I2", "E2", "0", "a", "E", "I", "V", "U", "@",
+    "i", "3", "A", "O", "e", "o", "u",
 )  # fmt: skip
 _CONSONANTS = (
     "tS", "dZ", "p", "b", "t", "d", "k", "g", "f", "v", "T", "D", "s", "z", "S",

@@ -7,7 +7,7 @@ tenth as many clips as all the keywords together.
 
 import dataclasses
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -157,6 +157,43 @@ def draw_for_evaluation(
         silent = sorted(rng.choice(silent, wanted, replace=False).tolist())
     chosen = sorted([*keywords, *others, *silent])
     return [clips[i] for i in chosen], wanted - len(silent)
+
+
+def draw_for_training(
+    words: Sequence[str], unknown: np.ndarray, synthetic: int, config: SpeechConfig
+) -> Callable[[np.random.Generator], np.ndarray]:
+    """The clips of an epoch: all, but of some only a share, drawn anew every time.
+
+    Args:
+        words: The word of each clip; `SILENCE` for background alone.
+        unknown: Whether each is of another word, of which `config.unknown_share` is
+            drawn.
+        synthetic: How many are spoken by synthetic voices beside recordings: the
+            last but those of silence. `config.synthetic_share` is drawn of them.
+        config: Settings.
+    """
+    spoken = np.array([word != SILENCE for word in words])
+    keywords = spoken & ~unknown
+    pools: list[tuple[np.ndarray, int]] = []
+    share = config.synthetic_share
+    if share and synthetic:
+        made = np.zeros(len(words), bool)
+        made[np.flatnonzero(spoken)[-synthetic:]] = True
+        pool = np.flatnonzero(keywords & made)
+        keywords &= ~made
+        wanted = round(int(keywords.sum()) * share / (1 - share))
+        pools.append((pool, min(wanted, len(pool))))
+    if unknown.any():
+        pool = np.flatnonzero(unknown)
+        known = int(keywords.sum()) + sum(count for _, count in pools)
+        pools.append((pool, min(share_of(known, config.unknown_share), len(pool))))
+    always = np.flatnonzero(keywords | ~spoken)
+
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        drawn = [rng.choice(pool, count, replace=False) for pool, count in pools]
+        return np.concatenate([always, *drawn])
+
+    return draw
 
 
 def silence_clips(count: int, background: Background, split: str) -> list[np.ndarray]:

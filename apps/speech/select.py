@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     import keras
 
-    from apps.core import exporting, recogniser, training
+    from apps.core import recogniser
     from apps.core.config import to_json
     from apps.core.errors import UserError
     from apps.speech import APP
@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     from apps.speech.config import SpeechConfig
     from apps.speech.detector import METADATA_KEY, Rule
     from apps.speech.layers import MergeClasses
+    from apps.speech.trained import write
 
     if Path(arguments.model).suffix != ".keras":
         raise UserError(f"{arguments.model}: words are selected from a .keras file")
@@ -68,18 +69,8 @@ def run(arguments: argparse.Namespace) -> None:
     merged = MergeClasses(groups, weights, name="labels")(trained.output)
     model = keras.Model(trained.input, merged, name=trained.name)
     metadata = loaded.metadata | {"labels": list(labels), "settings": to_json(config)}
-    metadata.pop("seqcore", None)
     if config.streams:
         metadata.setdefault(METADATA_KEY, Rule().to_json())
-    task = APP.make_task(config)
     out = Path(arguments.out)
-    exporting.export_all(
-        model,
-        out,
-        arguments.quantize,
-        metadata,
-        streaming=task.streaming,
-        chunk=task.stream_chunk,
-    )
-    training.save_model(model, out / "model.keras", metadata)
+    write(model, out, arguments.quantize, metadata)
     print(f"{out}: {len(words)} words of {len(loaded.labels)}, the rest is unknown")

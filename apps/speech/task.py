@@ -34,6 +34,8 @@ class SpeechSplit(Split):
     """The word of each clip; `SILENCE` for background alone."""
     classes: Classes = dataclasses.field(default_factory=lambda: Classes(()))
     background: Background | None = None
+    synthetic: int = 0
+    """How many clips synthetic voices say beside recordings: the last but silence."""
     teacher: Callable[[np.ndarray], np.ndarray] | None = None
     """As in `SpeechBatches`."""
 
@@ -73,16 +75,17 @@ class SpeechTask(Task[SpeechConfig]):
             )
         else:
             protocol.check_known(words, labels, recordings.where)
-        others: tuple[str, ...] = ()
-        if self.config.other_words and UNKNOWN in labels:
-            others = tuple(sorted(set(words) - set(labels)))
-            others += (UNKNOWN,) if UNKNOWN in special else ()
-        classes = Classes(tuple(labels), others)
         more: list[Clip] = []
         if source is not None and self.config.synthetic_takes and "train" in splits:
             more = self._synthetic(labels)
+        others: tuple[str, ...] = ()
+        if self.config.other_words and UNKNOWN in labels:
+            found = {*words, *special, *(clip.word for clip in more)}
+            others = tuple(sorted(found - {*labels, *_SPECIAL}))
+            others += (UNKNOWN,) if UNKNOWN in found else ()
+        classes = Classes(tuple(labels), others)
         noise = recordings.backgrounds()
-        found: dict[str, SpeechSplit] = {
+        made: dict[str, SpeechSplit] = {
             name: self._split(
                 recordings, name, classes, noise, more if name == "train" else []
             )
@@ -90,14 +93,14 @@ class SpeechTask(Task[SpeechConfig]):
         }
         if teaches:
             opinion = teacher(self.config.teacher, classes.names)
-            found["train"] = dataclasses.replace(found["train"], teacher=opinion)
+            made["train"] = dataclasses.replace(made["train"], teacher=opinion)
         description = recordings.description | {
-            "clips": {name: len(split) for name, split in found.items()},
+            "clips": {name: len(split) for name, split in made.items()},
             "words": len(words),
         }
         if more:
             description["synthetic clips"] = len(more)
-        return Data(classes.labels, dict(found), description)
+        return Data(classes.labels, dict(made), description)
 
     def _recordings(
         self,
@@ -152,9 +155,10 @@ class SpeechTask(Task[SpeechConfig]):
             clips = recordings.split(
                 name, self.config.validation_share, self.config.speakers()
             )
+        more = [clip for clip in more if self._is_wanted(clip, classes)]
         if name == "train":
             protocol.check_complete(clips, classes.labels, recordings.where)
-            clips = [clip for clip in (*clips, *more) if self._is_wanted(clip, classes)]
+            clips = [clip for clip in clips if self._is_wanted(clip, classes)] + more
             known = set(classes.labels) - set(_SPECIAL)
             keywords = sum(clip.word in known for clip in clips)
             own = sum(clip.word == SILENCE for clip in clips)
@@ -181,6 +185,7 @@ class SpeechTask(Task[SpeechConfig]):
             words,
             classes,
             background,
+            len(more),
         )
 
     @staticmethod
@@ -254,9 +259,19 @@ class SpeechTask(Task[SpeechConfig]):
             index.get(SILENCE),
             split.background,
             self.config,
-            self._draw(split),
+            protocol.draw_for_training(
+                split.words, self._drawn(split), split.synthetic, self.config
+            ),
             split.teacher,
         )
+
+    @staticmethod
+    def _drawn(split: SpeechSplit) -> np.ndarray:
+        """Which clips are of other words that training does not tell apart."""
+        labels = split.classes.labels
+        if split.classes.others or UNKNOWN not in labels:
+            return np.zeros(len(split), bool)
+        return np.asarray(split.targets) == labels.index(UNKNOWN)
 
     def metrics(
         self, split: Split, outputs: Sequence[np.ndarray], labels: Sequence[str]
@@ -278,22 +293,6 @@ class SpeechTask(Task[SpeechConfig]):
         first, rest = text.split("\n", 1)
         own = f"of words  {metrics['word_accuracy']:.4f}  (n = {metrics['words']})"
         return "\n".join([first, own, rest])
-
-    def _draw(self, split: SpeechSplit):
-        """The clips of an epoch: all, or other words by their share."""
-        everything = np.arange(len(split))
-        if split.classes.others or UNKNOWN not in split.classes.labels:
-            return lambda rng: everything
-        unknown = np.asarray(split.targets) == split.classes.labels.index(UNKNOWN)
-        silent = np.array([word == SILENCE for word in split.words])
-        fixed, others = everything[~unknown], everything[unknown]
-        share = protocol.share_of(
-            int((~unknown & ~silent).sum()), self.config.unknown_share
-        )
-        count = min(share, len(others))
-        return lambda rng: np.concatenate(
-            [fixed, rng.choice(others, count, replace=False)]
-        )
 
     def read(self, path: str) -> list[tuple[str, np.ndarray]]:
         """The loudest second of the file; a shorter one gets silence around it."""

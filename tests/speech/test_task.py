@@ -196,6 +196,22 @@ def test_synthetic_voices_beside_recordings(data):
     assert not any("take" in source for source in val.sources)
 
 
+def test_synthetic_voices_as_a_share_of_every_epoch(data):
+    """Others each time, so that recordings are heard as often as they should be."""
+    settings = {"words": "high,low", "synthetic_takes": 8, "synthetic_share": 0.2}
+    task = SpeechTask(SpeechConfig(**settings))
+    split = task.load(str(data), ("train",)).splits["train"]
+    batches = task.training_batches(split)
+    synthetic = np.array(["take" in source for source in split.sources])
+    recorded = int(np.sum(~synthetic & (np.array(split.words) != "silence")))
+    orders = []
+    for batches.epoch in range(3):
+        orders.append(set(batches.order()[synthetic[batches.order()]]))
+        assert len(orders[-1]) == round(recorded / 4)
+    assert orders[0] != orders[1] != orders[2]
+    assert synthetic.sum() > len(orders[0])
+
+
 def test_a_teacher_of_the_same_words(run, data, fails, tmp_path):
     from apps.speech.teacher import teacher
 

@@ -1,0 +1,59 @@
+"""Several models in one file: the mean of their answers, in every form."""
+
+import keras
+import numpy as np
+import pytest
+
+from apps.core.cli import main
+from apps.core.config import to_json
+from apps.core.recogniser import load
+from apps.core.training import save_model
+from apps.speech import APP, models
+from apps.speech.config import SpeechConfig
+
+LABELS = ["no", "yes"]
+
+
+def save(folder, seed, labels=LABELS, **settings):
+    """An untrained model of the same words as the others."""
+    keras.utils.set_random_seed(seed)
+    config = SpeechConfig(**{"filters": 4, "units": 8, **settings})
+    folder.mkdir()
+    metadata = {"app": "speech", "labels": labels, "settings": to_json(config)}
+    save_model(models.build(config, len(labels)), folder / "model.keras", metadata)
+    return folder
+
+
+@pytest.fixture
+def folders(tmp_path):
+    other = {"model": "attention", "bands": 32, "range_db": 50.0}
+    return [save(tmp_path / "a", 1), save(tmp_path / "b", 2, **other)]
+
+
+def test_the_mean_of_what_each_says(folders, tmp_path, capsys):
+    out = tmp_path / "both"
+    asked = [str(folders[0]), str(folders[1] / "model.keras")]
+    assert main(APP, ["combine", *asked, "--quantize", "none", "--out", str(out)]) == 0
+    assert "the mean of 2 models" in capsys.readouterr().out
+    clips = np.random.default_rng(0).normal(0, 0.1, (3, 16_000)).astype("float32")
+    each = [load(str(f / "model.keras"), APP).runner for f in folders]
+    answers = [runner.predict_on_batch(clips) for runner in each]
+    assert np.abs(answers[0] - answers[1]).max() > 0.01
+    for name in ("model.keras", "model.tflite", "saved_model"):
+        found = load(str(out / name), APP)
+        assert found.labels == tuple(LABELS) and found.metadata["combined"] == 2
+        np.testing.assert_allclose(
+            found.runner.predict_on_batch(clips), np.mean(answers, 0), atol=1e-5
+        )
+
+
+def test_what_cannot_be_combined(folders, fails, tmp_path):
+    first, out = folders[0], tmp_path / "out"
+    assert "one model alone" in fails("combine", first, "--out", out)
+    more = save(tmp_path / "c", 3, labels=["no", "stop", "yes"])
+    line = fails("combine", first, more, "--out", out)
+    assert "has the labels no, stop, yes" in line and "same words" in line
+    live = save(tmp_path / "d", 4, model="stream_crnn", units=14)
+    assert "is a streaming model" in fails("combine", first, live, "--out", out)
+    assert "no such model" in fails("combine", first, tmp_path / "x", "--out", out)
+    assert not out.exists()

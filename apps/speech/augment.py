@@ -97,21 +97,15 @@ def speech_bounds(clips: Audio) -> np.ndarray:
     return np.array([_bounds(clip, _BOUNDARY_DB) for clip in clips], int)
 
 
-def trim(noisy: np.ndarray, clean: np.ndarray, rng: np.random.Generator) -> None:
+def trim(clip: np.ndarray, rng: np.random.Generator) -> None:
     """Makes silence, in place, of what is quiet before and after the word.
 
-    Collections of recordings are often cut like that, so that noise is heard while
-    the word is, and not around it. Of a word that begins or ends in a weak consonant
-    little more than the vowel may be left.
-
-    Args:
-        noisy: The clip to cut.
-        clean: The clip before noise, by whose level it is cut.
-        rng: Chooses the level.
+    Collections of recordings are often cut like that. Of a word that begins or ends
+    in a weak consonant little more than the vowel may be left.
     """
-    first, last = _bounds(clean, rng.uniform(*_TRIM_DB))
-    noisy[:first] = 0
-    noisy[last:] = 0
+    first, last = _bounds(clip, rng.uniform(*_TRIM_DB))
+    clip[:first] = 0
+    clip[last:] = 0
 
 
 class SpeechBatches(Batches):
@@ -157,14 +151,8 @@ class SpeechBatches(Batches):
         return rng.permutation(self.draw(rng))
 
     def make_batch(self, indices: np.ndarray, rng: np.random.Generator):
-        clean, targets = self.clips_of(indices, rng)
-        clips = clean.copy()
+        clips, targets = self.clips_of(indices, rng)
         self.add_noise(clips, rng)
-        if self.config.trim_share:
-            said = clean.any(axis=1)
-            chosen = said & (rng.random(len(clips)) < self.config.trim_share)
-            for row in np.flatnonzero(chosen):
-                trim(clips[row], clean[row], rng)
         np.clip(clips, -1, 1, out=clips)
         return clips, targets
 
@@ -177,6 +165,9 @@ class SpeechBatches(Batches):
         speeds = rng.uniform(1 - config.speed, 1 + config.speed, count)
         shifts = self._shifts(indices, speeds, rng)
         clips = self.clips[indices]
+        if config.trim_share:
+            for row in np.flatnonzero(rng.random(count) < config.trim_share):
+                trim(clips[row], rng)
         clips = warp(clips, speeds, shifts)
         targets = self.targets[indices]
         clips[targets == self.silence] = 0

@@ -114,9 +114,8 @@ class SpeechConfig(TrainingConfig):
     room_probability: float = 0.0
     """Share of the clips that get the echo of a room."""
     trim_share: float = 0.0
-    """Share of the clips of which only the loud part is left, noise and all, as many
-    collections of recordings have them; weak consonants at its ends are lost. Not for
-    streaming models."""
+    """Share of the clips of which only the loud part is left, as many collections of
+    recordings have them; weak consonants at its ends are lost."""
     mixup: float = 0.0
     """Parameter of the Beta distribution that two clips are mixed by; 0: never."""
 
@@ -160,11 +159,10 @@ class SpeechConfig(TrainingConfig):
                 f"batch_size={self.batch_size}: must be a multiple of joined_clips "
                 f"({self.joined_clips})"
             )
-        for name in ("range_db", "trim_share"):
-            if self.streams and getattr(self, name):
-                raise UserError(
-                    f"{name}: needs the whole clip, which a streaming model never has"
-                )
+        if self.streams and self.range_db:
+            raise UserError(
+                "range_db: needs the whole clip, which a streaming model never has"
+            )
         self._check(
             "highest_hertz", lambda value: 1000 <= value <= 8000, "1000 to 8000"
         )

@@ -60,7 +60,7 @@ def test_trimming_leaves_the_loud_part_alone():
     starts = []
     for seed in range(40):
         cut = clip.copy()
-        trim(cut, clip, np.random.default_rng(seed))
+        trim(cut, np.random.default_rng(seed))
         assert not cut[9600:].any()
         starts.append(int(np.flatnonzero(cut)[0]) // 160 * 160)
         np.testing.assert_array_equal(cut[6400:9600], clip[6400:9600])
@@ -74,16 +74,6 @@ def test_only_the_share_is_trimmed():
     clips, _ = quiet[0]
     trimmed = ~clips[:, :3900].any(axis=1)
     assert 0 < trimmed.sum() < len(clips)
-
-
-def test_noise_is_heard_with_the_word_and_cut_around_it():
-    made = batches(trim_share=1.0, noise_probability=1.0, snr_high_db=8.0)
-    made.clips.pcm[:, :4000] = 0
-    clips, _ = made[0]
-    clean = made.clips[made.order()[:8]]
-    assert not clips[:, :3900].any()
-    noise = (clips - clean)[:, 6000:10000]
-    assert (level(noise) > level(clean) - 25).all()
 
 
 def test_noise_has_the_wanted_ratio():

@@ -136,7 +136,6 @@ def test_colours_of_noise(exponent, slope):
         ({"voices": "espeak,festival"}, "voices=espeak,festival: must be espeak, or"),
         ({"voices": "flite"}, "must be espeak, or espeak and others"),
         ({"model": "stream_crnn", "range_db": 30.0}, "range_db: needs the whole clip"),
-        ({"model": "stream_crnn", "trim_share": 0.5}, "trim_share: needs the whole"),
     ],
 )
 def test_settings_out_of_range(settings, part):

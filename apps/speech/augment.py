@@ -11,6 +11,7 @@ from apps.speech.audio import SAMPLE_RATE
 from apps.speech.clips import Audio
 from apps.speech.config import SpeechConfig
 from apps.speech.noise import SILENCE_DB, Background
+from apps.speech.protocol import Draw
 
 
 def warp(clips: np.ndarray, speeds: np.ndarray, shifts: np.ndarray) -> np.ndarray:
@@ -119,7 +120,7 @@ class SpeechBatches(Batches):
             from the background every epoch.
         background: Where noise comes from.
         config: Amounts.
-        draw: The clips of one epoch, from a generator; always equally many.
+        draw: As `apps.speech.protocol.draw_for_training` makes it.
         teacher: From clips, [n, samples], to the probabilities of the classes,
             [n, classes]: a part of the target; or None.
     """
@@ -132,10 +133,10 @@ class SpeechBatches(Batches):
         silence: int | None,
         background: Background,
         config: SpeechConfig,
-        draw: Callable[[np.random.Generator], np.ndarray],
+        draw: Draw,
         teacher: Callable[[np.ndarray], np.ndarray] | None = None,
     ):
-        count = len(draw(np.random.default_rng(0)))
+        count = len(draw(np.random.default_rng(0), 0))
         super().__init__(count, config.batch_size, config.seed)
         self.clips = clips
         self.targets = np.asarray(targets)
@@ -148,7 +149,7 @@ class SpeechBatches(Batches):
         self.bounds = speech_bounds(clips)
 
     def permutation(self, rng: np.random.Generator) -> np.ndarray:
-        return rng.permutation(self.draw(rng))
+        return rng.permutation(self.draw(rng, self.epoch))
 
     def make_batch(self, indices: np.ndarray, rng: np.random.Generator):
         clips, targets = self.clips_of(indices, rng)

@@ -39,6 +39,7 @@ SYNTHESISERS = ("espeak", "flite", "kokoro", "mbrola")
 _SHARES = (
     "unknown_share", "silence_share", "noise_probability", "dropout", "cut_share",
     "room_probability", "trim_share", "mixup", "band_limit", "teacher_share",
+    "synthetic_first", "synthetic_last",
 )  # fmt: skip
 
 
@@ -88,8 +89,10 @@ class SpeechConfig(TrainingConfig):
     """Synthetic training clips a word."""
     synthetic_takes: int = 0
     """As many synthetic clips a word beside recordings in training; 0: none."""
-    synthetic_share: float = 0.0
-    """Their part of an epoch, drawn anew from all of them; 0: all in every epoch."""
+    synthetic_first: float = 0.0
+    synthetic_last: float = 0.0
+    """Their part of the first and of the last epoch; in between it changes evenly, and
+    every epoch has as many clips as there are. Both 0: all clips in every epoch."""
 
     voices: str = "espeak"
     """Synthesisers, comma separated, that say equal parts of the synthetic training
@@ -152,7 +155,6 @@ class SpeechConfig(TrainingConfig):
         self._one_of("model", MODELS)
         self._up_to(1, *_SHARES)
         self._up_to(0.5, "speed", "tempo", "band_warp", "validation_share")
-        self._up_to(0.9, "synthetic_share")
         self._at_least_1("bands", "filters", "units", "takes", "joined_clips")
         if self.streams and self.batch_size % self.joined_clips:
             raise UserError(

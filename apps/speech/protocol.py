@@ -159,41 +159,55 @@ def draw_for_evaluation(
     return [clips[i] for i in chosen], wanted - len(silent)
 
 
+Draw = Callable[[np.random.Generator, int], np.ndarray]
+"""The clips of an epoch, [count], from a generator and the number of the epoch; always
+equally many."""
+
+
 def draw_for_training(
     words: Sequence[str], unknown: np.ndarray, synthetic: int, config: SpeechConfig
-) -> Callable[[np.random.Generator], np.ndarray]:
-    """The clips of an epoch: all, but of some only a share, drawn anew every time.
+) -> Draw:
+    """All clips in every epoch, but of other words only their share, drawn anew, and
+    synthetic clips beside recordings by their part, which changes with the epoch.
 
     Args:
         words: The word of each clip; `SILENCE` for background alone.
         unknown: Whether each is of another word, of which `config.unknown_share` is
             drawn.
         synthetic: How many are spoken by synthetic voices beside recordings: the
-            last but those of silence. `config.synthetic_share` is drawn of them.
+            last but those of silence.
         config: Settings.
     """
     spoken = np.array([word != SILENCE for word in words])
-    keywords = spoken & ~unknown
-    pools: list[tuple[np.ndarray, int]] = []
-    share = config.synthetic_share
-    if share and synthetic:
-        made = np.zeros(len(words), bool)
-        made[np.flatnonzero(spoken)[-synthetic:]] = True
-        pool = np.flatnonzero(keywords & made)
-        keywords &= ~made
-        wanted = round(int(keywords.sum()) * share / (1 - share))
-        pools.append((pool, min(wanted, len(pool))))
-    if unknown.any():
-        pool = np.flatnonzero(unknown)
-        known = int(keywords.sum()) + sum(count for _, count in pools)
-        pools.append((pool, min(share_of(known, config.unknown_share), len(pool))))
-    always = np.flatnonzero(keywords | ~spoken)
+    keywords = np.flatnonzero(spoken & ~unknown)
+    others, silent = np.flatnonzero(unknown), np.flatnonzero(~spoken)
+    wanted = min(share_of(len(keywords), config.unknown_share), len(others))
+    border = np.flatnonzero(spoken)[-synthetic] if synthetic else len(words)
+    made, recorded = keywords[keywords >= border], keywords[keywords < border]
+    first, last = config.synthetic_first, config.synthetic_last
+    changes = bool(first or last) and bool(len(made))
 
-    def draw(rng: np.random.Generator) -> np.ndarray:
-        drawn = [rng.choice(pool, count, replace=False) for pool, count in pools]
-        return np.concatenate([always, *drawn])
+    def draw(rng: np.random.Generator, epoch: int) -> np.ndarray:
+        chosen = keywords
+        if changes:
+            progress = min(1.0, epoch / max(1, config.epochs - 1))
+            part = round(len(keywords) * (first + (last - first) * progress))
+            chosen = np.concatenate(
+                [
+                    _some_of(made, part, rng),
+                    _some_of(recorded, len(keywords) - part, rng),
+                ]
+            )
+        more = rng.choice(others, wanted, replace=False)
+        return np.concatenate([chosen, more, silent])
 
     return draw
+
+
+def _some_of(pool: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """So many of the pool, [count], each as often as the others or once more."""
+    whole, rest = divmod(count, len(pool))
+    return np.concatenate([*[pool] * whole, rng.choice(pool, rest, replace=False)])
 
 
 def silence_clips(count: int, background: Background, split: str) -> list[np.ndarray]:

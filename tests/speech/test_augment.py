@@ -21,7 +21,7 @@ def batches(draw=None, count=32, teacher=None, **settings):
     everything = np.arange(count)
     return SpeechBatches(
         Audio(pcm), targets, 4, 3, Background([], "train"), config,
-        draw or (lambda rng: everything), teacher,
+        draw or (lambda rng, epoch: everything), teacher,
     )  # fmt: skip
 
 
@@ -111,7 +111,7 @@ def test_a_batch_depends_on_seed_epoch_and_index_alone():
 
 
 def test_other_words_are_drawn_anew_each_epoch():
-    def draw(rng):
+    def draw(rng, epoch):
         return np.concatenate([np.arange(24), 24 + rng.choice(8, 2, replace=False)])
 
     made = batches(draw, batch_size=13)

@@ -196,20 +196,24 @@ def test_synthetic_voices_beside_recordings(data):
     assert not any("take" in source for source in val.sources)
 
 
-def test_synthetic_voices_as_a_share_of_every_epoch(data):
-    """Others each time, so that recordings are heard as often as they should be."""
-    settings = {"words": "high,low", "synthetic_takes": 8, "synthetic_share": 0.2}
-    task = SpeechTask(SpeechConfig(**settings))
+def test_synthetic_voices_give_way_to_recordings(data):
+    """Their part of an epoch goes from the one setting to the other."""
+    settings = {"synthetic_takes": 8, "synthetic_first": 0.75, "synthetic_last": 0.25}
+    task = SpeechTask(SpeechConfig(words="high,low", epochs=3, **settings))
     split = task.load(str(data), ("train",)).splits["train"]
     batches = task.training_batches(split)
     synthetic = np.array(["take" in source for source in split.sources])
-    recorded = int(np.sum(~synthetic & (np.array(split.words) != "silence")))
+    silent = np.array([word == "silence" for word in split.words])
     orders = []
     for batches.epoch in range(3):
-        orders.append(set(batches.order()[synthetic[batches.order()]]))
-        assert len(orders[-1]) == round(recorded / 4)
-    assert orders[0] != orders[1] != orders[2]
-    assert synthetic.sum() > len(orders[0])
+        orders.append(batches.order())
+        assert len(orders[-1]) == len(split)
+        assert silent[orders[-1]].sum() == silent.sum()
+    part = [synthetic[order].sum() / np.sum(~silent) for order in orders]
+    np.testing.assert_allclose(part, [0.75, 0.5, 0.25], atol=0.01)
+    # Every recording as often as the others, or once more.
+    counts = np.bincount(orders[2], minlength=len(split))[~synthetic & ~silent]
+    assert counts.max() - counts.min() <= 1
 
 
 def test_a_teacher_of_the_same_words(run, data, fails, tmp_path):

@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 import seqcore
+from apps.speech.audio import SAMPLE_RATE
 from apps.speech.clips import CLIP_SAMPLES
 from apps.speech.config import STREAM_CHUNK, SpeechConfig
 from apps.speech.features import BelowLoudest, LogMelSpectrogram
@@ -48,6 +49,7 @@ def build(
     padding = "causal" if config.streams else "valid"
     x = LogMelSpectrogram(
         config.bands,
+        hop_length=config.hop_ms * SAMPLE_RATE // 1000,
         highest_hertz=config.highest_hertz,
         padding=padding,
         name="log_mel",

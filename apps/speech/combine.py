@@ -6,7 +6,7 @@ import argparse
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Writes one model whose answer is the mean of the probabilities that several "
-        "trained models give. Train them with different seeds (--seed), or in "
+        "trained models give. Train them with different seeds (--set seed=1), or in "
         "different ways: each errs where the others do not. The file is as large, "
         "and takes as long, as all of them together. Nothing is trained."
     )

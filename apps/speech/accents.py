@@ -1,7 +1,7 @@
 """How a word is said in another accent: of the language, or of a foreigner."""
 
 from apps.speech.espeak import synthesiser
-from apps.speech.near import phonemes_of
+from apps.speech.near import common, is_sound, phonemes_of
 
 _ACCENTS = {
     "en": (
@@ -14,13 +14,14 @@ _FOREIGN = {
 }  # fmt: skip
 """Languages with whose sounds the words are said as well: foreign accents."""
 # What speakers say for English sounds that their language lacks: the five vowels
-# that nearly all have, and the r that English writes and many English people drop.
-_VOWELS = {
+# that nearly all have, the r that English writes and many English people drop, and
+# the t that Americans swallow.
+_PLAIN = {
     "V": "a", "I": "i", "E": "e", "0": "o", "3": "er", "A": "a", "O": "o", "U": "u",
-    "a#": "a", "I2": "i", "E2": "e", "A:": "a", "3:": "er", "O:": "o", "i:": "i",
-    "u:": "u", "aI": "ai", "eI": "ei", "OI": "oi", "aU": "au", "oU": "o", "i@": "ir",
-    "e@": "er", "o@": "or", "A@": "ar", "U@": "ur", "aI@": "air", "aI3": "air",
-    "aU@": "aur", "@": "e",
+    "A:": "a", "3:": "er", "O:": "o", "i:": "i", "u:": "u", "aI": "ai", "eI": "ei",
+    "OI": "oi", "aU": "au", "oU": "o", "i@": "ir", "e@": "er", "o@": "or", "O@": "or",
+    "A@": "ar", "U@": "ur", "aI@": "air", "aI3": "air", "aU@": "aur", "@": "e",
+    "@L": "el", "?": "t",
 }  # fmt: skip
 _CONSONANTS = {"T": "s", "D": "z", "w": "u", "N": "n", "h": "", "z": "s", "j": "i"}
 _USUAL = {"words_a_minute": 160, "pitch": 50, "pitch_range": 50}
@@ -44,10 +45,12 @@ def spellings(word: str, language: str) -> tuple[str, ...]:
     engine = synthesiser()
     engine.set_voice(language)
     plain: list[str] = []
-    for token in phonemes_of(engine.phonemes(word, form=0).replace("t2", "t")):
-        if token == "r" and plain and plain[-1].endswith("r"):
+    for token in phonemes_of(engine.phonemes(word, form=0)):
+        # What no other language has would end the word there.
+        sound = common(token) if is_sound(token) else token
+        if sound == "r" and plain and plain[-1].endswith("r"):
             continue  # said already: "zero" is "zi@roU"
-        plain.append(_VOWELS.get(token, token))
+        plain.append(_PLAIN.get(sound, sound))
     plainest = [_CONSONANTS.get(token, token) for token in plain]
     return tuple(f"[[{''.join(tokens)}]]" for tokens in (plain, plainest))
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from apps.core.errors import UserError
+from apps.speech.audio import SAMPLE_RATE
 from apps.speech.layers import MergeClasses
 from apps.speech.trained import open_trained
 
@@ -30,15 +31,19 @@ def adopt(model: keras.Model, classes: Sequence[str], path: str) -> int:
         UserError: no such model, or one of another architecture.
     """
     trained, found = open_trained(path, f"--adapt {path}")
+    if "combined" in found.metadata:
+        raise UserError(f"--adapt {path}: is made of several models: adapt one of them")
     old = [layer for layer in trained.layers if layer.weights]
     new = [layer for layer in model.layers if layer.weights]
-    if not _fit(old, new):
+    if not _fit(old, new) or _hop(trained) != _hop(model):
+        settings = {"hop_ms": _hop(trained) * 1000 // SAMPLE_RATE}
+        settings |= found.metadata["settings"]
         raise UserError(
-            f"--adapt {path}: is a {found.metadata['settings']['model']} of other "
+            f"--adapt {path}: is a {settings['model']} of other "
             "sizes or kind: give its configuration with --config and --set (it has "
             + ", ".join(
-                f"{key}={found.metadata['settings'][key]}"
-                for key in ("model", "bands", "filters", "units")
+                f"{key}={settings[key]}"
+                for key in ("model", "bands", "filters", "units", "hop_ms")
             )
             + ")"
         )
@@ -55,6 +60,11 @@ def adopt(model: keras.Model, classes: Sequence[str], path: str) -> int:
             value[..., to] = before[..., of]
         model.get_layer(_CLASSES).set_weights(values)
     return len(pairs)
+
+
+def _hop(model: keras.Model) -> int:
+    """Samples from frame to frame, which no weight's shape depends on."""
+    return model.get_layer("log_mel").hop_length
 
 
 def _fit(old: Sequence[keras.layers.Layer], new: Sequence[keras.layers.Layer]) -> bool:

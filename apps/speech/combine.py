@@ -2,6 +2,8 @@
 
 import argparse
 
+from apps.speech.select import add_out_arguments
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
@@ -16,13 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="a .keras file, or the folder of one; at least two, for whole clips",
     )
-    parser.add_argument("--out", metavar="DIR", required=True)
-    parser.add_argument(
-        "--quantize",
-        choices=("none", "float16", "dynamic"),
-        default="dynamic",
-        help="form of the weights in model.tflite (default: dynamic)",
-    )
+    add_out_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -32,13 +28,15 @@ def run(arguments: argparse.Namespace) -> None:
     from apps.speech import APP
     from apps.speech.config import SpeechConfig
     from apps.speech.models import combined
-    from apps.speech.trained import open_trained, write
+    from apps.speech.trained import check_out, open_trained, write
 
-    paths = arguments.models
+    paths, out = arguments.models, Path(arguments.out)
     if len(paths) < 2:
         raise UserError(f"{paths[0]}: one model alone: name those to combine it with")
+    check_out(out, paths)
     opened = [open_trained(path, path) for path in paths]
-    first = opened[0][1]
+    models = [model for model, _ in opened]
+    first, members = opened[0][1], []
     for path, (_, found) in zip(paths, opened, strict=True):
         config = found.config(APP)
         assert isinstance(config, SpeechConfig)
@@ -50,9 +48,16 @@ def run(arguments: argparse.Namespace) -> None:
         if found.labels != first.labels:
             raise UserError(
                 f"{path}: has the labels {', '.join(found.labels)}, and {paths[0]} has "
-                f"{', '.join(first.labels)}: train them on the same words"
+                f"{', '.join(first.labels)}: they must be the same in the same order "
+                "(--words)"
             )
-    out = Path(arguments.out)
-    made = combined([model for model, _ in opened])
-    write(made, out, arguments.quantize, first.metadata | {"combined": len(paths)})
+        data = found.metadata.get("training_data")
+        members.append({"model": config.model, "training_data": data})
+    # The settings, which say what is scored and how, are the first one's; the rest
+    # of what it says of itself does not hold for all.
+    metadata = {key: first.metadata.get(key) for key in ("app", "labels", "input")}
+    config = first.config(APP)
+    assert isinstance(config, SpeechConfig)
+    metadata |= {"settings": first.metadata["settings"], "combined": members}
+    write(combined(models), out, arguments.quantize, metadata, config)
     print(f"{out}: the mean of {len(paths)} models")

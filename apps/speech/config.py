@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from apps.core.config import TrainingConfig
 from apps.core.errors import UserError
 
-STREAM_CHUNK = 320
-"""Samples that a streaming model takes at a time: 20 ms."""
-_CHUNK_MS = 20
+CHUNK_MS = 20
+STREAM_CHUNK = CHUNK_MS * 16
+"""Samples at 16 kHz that a streaming model takes at a time."""
 STREAMING = ("stream_crnn", "stream_lstm")
 """Models with the signature `stream`, for sound that does not end."""
 MODELS: Mapping[str, str] = {
@@ -30,7 +30,7 @@ _RANGES = {
     "equaliser_db": 30,
     "range_db": 100,
     "time_masks": 10,
-    "time_mask_frames": 49,
+    "time_mask_frames": 190,
     "band_masks": 10,
     "band_mask_bands": 40,
 }
@@ -93,7 +93,8 @@ class SpeechConfig(TrainingConfig):
     synthetic_first: float = 0.0
     synthetic_last: float = 0.0
     """Their part of the first and of the last epoch; in between it changes evenly, and
-    every epoch has as many clips as there are. Both 0: all clips in every epoch."""
+    every epoch has as many clips as there are. Both 0: all clips in every epoch. Other
+    words drawn by their share (other_words=false) are not meant."""
 
     voices: str = "espeak"
     """Synthesisers, comma separated, that say equal parts of the synthetic training
@@ -103,7 +104,7 @@ class SpeechConfig(TrainingConfig):
     hop_ms: int = 20
     """From one frame of the spectrum to the next: 5, 10 or 20; streaming models have
     20. With 10 the sounds of short words are told apart better, and training takes
-    half as long again."""
+    half as long again. time_mask_frames counts these frames."""
     bands: int = 40
     """Mel bands."""
     highest_hertz: float = 7600.0
@@ -167,9 +168,14 @@ class SpeechConfig(TrainingConfig):
                 f"({self.joined_clips})"
             )
         self._check("hop_ms", lambda value: value in (5, 10, 20), "5, 10 or 20")
-        if self.streams and self.hop_ms != _CHUNK_MS:
+        if self.streams and self.hop_ms != CHUNK_MS:
             raise UserError(
-                f"hop_ms={self.hop_ms}: a streaming model has {_CHUNK_MS}, its chunk"
+                f"hop_ms={self.hop_ms}: a streaming model has {CHUNK_MS}, its chunk"
+            )
+        if (self.synthetic_first or self.synthetic_last) and not self.synthetic_takes:
+            raise UserError(
+                "synthetic_first, synthetic_last: need clips beside the recordings "
+                "(synthetic_takes)"
             )
         if self.streams and self.range_db:
             raise UserError(

@@ -128,7 +128,7 @@ def combined(trained: Sequence[keras.Model]) -> keras.Model:
         )
         copy.set_weights(model.get_weights())
         answers.append(copy.output)
-    return keras.Model(samples, layers.Average(name="labels")(answers), name="combined")
+    return keras.Model(samples, layers.Average(name="mean")(answers), name="combined")
 
 
 def _normalised(x):

@@ -179,23 +179,23 @@ def draw_for_training(
         config: Settings.
     """
     spoken = np.array([word != SILENCE for word in words])
-    keywords = np.flatnonzero(spoken & ~unknown)
+    told_apart = np.flatnonzero(spoken & ~unknown)
     others, silent = np.flatnonzero(unknown), np.flatnonzero(~spoken)
-    wanted = min(share_of(len(keywords), config.unknown_share), len(others))
+    wanted = min(share_of(len(told_apart), config.unknown_share), len(others))
     border = np.flatnonzero(spoken)[-synthetic] if synthetic else len(words)
-    made, recorded = keywords[keywords >= border], keywords[keywords < border]
+    made, recorded = told_apart[told_apart >= border], told_apart[told_apart < border]
     first, last = config.synthetic_first, config.synthetic_last
     changes = bool(first or last) and bool(len(made))
 
     def draw(rng: np.random.Generator, epoch: int) -> np.ndarray:
-        chosen = keywords
+        chosen = told_apart
         if changes:
             progress = min(1.0, epoch / max(1, config.epochs - 1))
-            part = round(len(keywords) * (first + (last - first) * progress))
+            part = round(len(told_apart) * (first + (last - first) * progress))
             chosen = np.concatenate(
                 [
                     _some_of(made, part, rng),
-                    _some_of(recorded, len(keywords) - part, rng),
+                    _some_of(recorded, len(told_apart) - part, rng),
                 ]
             )
         more = rng.choice(others, wanted, replace=False)

@@ -14,7 +14,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--words", metavar="LIST", required=True, help='the words to keep, as "yes, no"'
     )
-    parser.add_argument("--out", metavar="DIR", required=True)
+    add_out_arguments(parser)
+
+
+def add_out_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of verbs that make a model of trained ones."""
+    parser.add_argument(
+        "--out", metavar="DIR", required=True, help="a folder without a training run"
+    )
     parser.add_argument(
         "--quantize",
         choices=("none", "float16", "dynamic"),
@@ -37,10 +44,12 @@ def run(arguments: argparse.Namespace) -> None:
     from apps.speech.config import SpeechConfig
     from apps.speech.detector import METADATA_KEY, Rule
     from apps.speech.layers import MergeClasses
-    from apps.speech.trained import write
+    from apps.speech.trained import check_out, write
 
     if Path(arguments.model).suffix != ".keras":
         raise UserError(f"{arguments.model}: words are selected from a .keras file")
+    out = Path(arguments.out)
+    check_out(out, [arguments.model])
     loaded = recogniser.load(arguments.model, APP)
     config = loaded.config(APP)
     assert isinstance(config, SpeechConfig)
@@ -71,6 +80,5 @@ def run(arguments: argparse.Namespace) -> None:
     metadata = loaded.metadata | {"labels": list(labels), "settings": to_json(config)}
     if config.streams:
         metadata.setdefault(METADATA_KEY, Rule().to_json())
-    out = Path(arguments.out)
-    write(model, out, arguments.quantize, metadata)
+    write(model, out, arguments.quantize, metadata, config)
     print(f"{out}: {len(words)} words of {len(loaded.labels)}, the rest is unknown")

@@ -51,7 +51,7 @@ def speak(
     keywords: tuple[str, ...], language: str, takes: int, seed: int,
     splits: tuple[str, ...], engines: tuple[str, ...] = (), others: bool = True,
 ) -> Recordings:  # fmt: skip
-    """The words, and others, in many voices with noise, split by voice.
+    """The words, and others, in many voices, split by voice; noise but in training.
 
     Args:
         keywords: The words; empty for `DEFAULT_WORDS`.
@@ -104,7 +104,7 @@ def _speak_split(
     engines: Sequence[str], others: bool, split: str,
 ) -> list[Clip]:  # fmt: skip
     voices = voices_of(split, synthesiser().variants())
-    # Training adds noise of its own, other noise every epoch.
+    # Training adds its own (noise_probability), other noise every epoch.
     background = None if split == "train" else Background([], split, seed)
     more = [w for w in OTHER_WORDS if w not in keywords] if others else []
     counts = {word: takes * _SPLIT_SHARES[split] for word in keywords}

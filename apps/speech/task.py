@@ -77,7 +77,8 @@ class SpeechTask(Task[SpeechConfig]):
             protocol.check_known(words, labels, recordings.where)
         more: list[Clip] = []
         if source is not None and self.config.synthetic_takes and "train" in splits:
-            more = self._synthetic(labels)
+            synthetic = self._synthetic(labels)
+            more = synthetic.clips
         others: tuple[str, ...] = ()
         if self.config.other_words and UNKNOWN in labels:
             found = {*words, *special, *(clip.word for clip in more)}
@@ -100,6 +101,8 @@ class SpeechTask(Task[SpeechConfig]):
         }
         if more:
             description["synthetic clips"] = len(more)
+            description["synthetic voices"] = synthetic.description["name"]
+            description["their licence"] = synthetic.description["licence"]
         return Data(classes.labels, dict(made), description)
 
     def _recordings(
@@ -128,13 +131,13 @@ class SpeechTask(Task[SpeechConfig]):
             "others": config.unknown_share > 0,
         }
 
-    def _synthetic(self, labels: Sequence[str]) -> list[Clip]:
+    def _synthetic(self, labels: Sequence[str]) -> Recordings:
         """The keywords, and other words, by synthetic voices; for training."""
         from apps.speech.synthesis import speak
 
         keywords = tuple(label for label in labels if label not in _SPECIAL)
         takes = self.config.synthetic_takes
-        return speak(keywords, takes=takes, **self._spoken(("train",))).clips
+        return speak(keywords, takes=takes, **self._spoken(("train",)))
 
     def _split(
         self,
@@ -207,12 +210,19 @@ class SpeechTask(Task[SpeechConfig]):
         return model
 
     def _class_weights(self, split: SpeechSplit) -> list[float]:
-        """Brings the frequency of other words in training down to their share."""
-        labels = np.asarray(split.targets)
+        """Brings the frequency of other words in training down to their share.
+
+        As the last epoch has them.
+        """
+        draw = protocol.draw_for_training(
+            split.words, self._drawn(split), split.synthetic, self.config
+        )
+        last = draw(np.random.default_rng(0), self.config.epochs - 1)
+        labels = np.asarray(split.targets)[last]
         unknown = split.classes.labels.index(UNKNOWN)
         others = int((labels == unknown).sum())
         known = set(split.classes.labels) - set(_SPECIAL)
-        keywords = sum(word in known for word in split.words)
+        keywords = sum(split.words[i] in known for i in last)
         weight = self.config.unknown_share * keywords / max(others, 1)
         return [weight if group == unknown else 1.0 for group in split.classes.groups]
 

@@ -1,5 +1,6 @@
 """Trained models: opening the one that a setting names, writing one made of others."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import keras
 
 from apps.core import exporting, recogniser, training
 from apps.core.errors import UserError
+from apps.speech.config import SpeechConfig
 
 
 def open_trained(path: str, named: str) -> tuple[keras.Model, recogniser.Recogniser]:
@@ -28,8 +30,23 @@ def open_trained(path: str, named: str) -> tuple[keras.Model, recogniser.Recogni
     return found.runner, found
 
 
+def check_out(out: Path, models: Sequence[str]) -> None:
+    """Raises:
+    UserError: a model that is read would be written over, or a training run.
+    """
+    if (out / "config.json").exists():
+        raise UserError(f"--out {out}: holds a training run: name another folder")
+    for path in models:
+        if Path(path).resolve() in (out.resolve(), (out / "model.keras").resolve()):
+            raise UserError(f"--out {out}: {path} is there: name another folder")
+
+
 def write(
-    model: keras.Model, out: Path, quantize: str, metadata: dict[str, Any]
+    model: keras.Model,
+    out: Path,
+    quantize: str,
+    metadata: dict[str, Any],
+    config: SpeechConfig,
 ) -> None:
     """Writes the forms of a model that was not trained but made of trained ones.
 
@@ -38,13 +55,12 @@ def write(
         out: A folder: gets model.keras, model.tflite and saved_model.
         quantize: Form of the weights in model.tflite.
         metadata: As the models had it, with what has changed.
+        config: Settings of the model.
     """
-    from apps.core.config import from_json
     from apps.speech import APP
-    from apps.speech.config import SpeechConfig
 
     metadata = {key: value for key, value in metadata.items() if key != "seqcore"}
-    task = APP.make_task(from_json(SpeechConfig, metadata["settings"], str(out)))
+    task = APP.make_task(config)
     exporting.export_all(
         model,
         out,

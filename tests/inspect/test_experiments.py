@@ -92,7 +92,7 @@ def test_changes_of_a_sound_are_where_it_changes():
     sound = np.zeros((40, 8))
     sound[12:25], sound[25:] = 3.0, -2.0
     sound += 0.01 * np.random.default_rng(0).normal(size=sound.shape)
-    assert changes(sound) == [12, 25]
+    assert changes(sound, 2) == [12, 25]
 
 
 def test_pen_lifts_are_found_among_the_models_steps():

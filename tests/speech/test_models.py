@@ -50,6 +50,12 @@ def test_merge_wants_every_label():
         layers.MergeClasses([0, 2])
 
 
+@pytest.mark.parametrize(("hop_ms", "frames"), [(5, 195), (10, 98), (20, 49)])
+def test_frames_of_a_clip(hop_ms, frames):
+    model = small("attention", hop_ms=hop_ms)
+    assert model.get_layer("log_mel").output.shape == (None, frames, 40)
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_raw_samples_to_probabilities(name, clips):
     model = small(name)

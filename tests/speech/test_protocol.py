@@ -138,6 +138,7 @@ def test_colours_of_noise(exponent, slope):
         ({"model": "stream_crnn", "range_db": 30.0}, "range_db: needs the whole clip"),
         ({"model": "stream_crnn", "hop_ms": 10}, "a streaming model has 20"),
         ({"hop_ms": 15}, "hop_ms=15: must be 5, 10 or 20"),
+        ({"synthetic_first": 0.5}, "need clips beside the recordings"),
     ],
 )
 def test_settings_out_of_range(settings, part):

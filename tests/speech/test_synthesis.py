@@ -7,7 +7,8 @@ from apps.core.errors import UserError
 from apps.speech.accents import foreign, spellings
 from apps.speech.clips import CLIP_SAMPLES, UNKNOWN
 from apps.speech.espeak import synthesiser
-from apps.speech.synthesis import OTHER_WORDS, speak, voices_of
+from apps.speech.near import is_sound, phonemes_of
+from apps.speech.synthesis import DEFAULT_WORDS, OTHER_WORDS, speak, voices_of
 
 SPLITS = ("train", "val", "test")
 
@@ -68,11 +69,28 @@ def test_some_speak_with_a_foreign_accent(spoken):
 
 @pytest.mark.parametrize(
     ("word", "plain"),
-    [("four", "f'or"), ("zero", "z'iro"), ("eight", "'eit"), ("stop", "st'op")],
+    [
+        ("four", "f'or"),
+        ("zero", "z'iro"),
+        ("eight", "'eit"),
+        ("stop", "st'op"),
+        ("on", "'on"),
+        ("off", "'of"),
+        ("water", "w'oter"),
+        ("table", "t'eibel"),
+    ],
 )
 def test_foreigners_say_plain_vowels_and_the_r_that_is_written(word, plain):
     """Sounds that a language lacks are not spoken at all, and half a word taught."""
     assert spellings(word, "en-us")[0] == f"[[{plain}]]"
+
+
+@pytest.mark.parametrize("word", [*DEFAULT_WORDS, *OTHER_WORDS])
+def test_every_sound_of_the_default_words_is_known(word):
+    engine = synthesiser()
+    engine.set_voice("en-us")
+    tokens = phonemes_of(engine.phonemes(word, form=0))
+    assert [t for t in tokens if not is_sound(t) and t.strip("',|%_; ")] == []
 
 
 def test_noise_is_left_to_training(spoken):

@@ -211,6 +211,12 @@ def test_synthetic_voices_give_way_to_recordings(data):
         assert silent[orders[-1]].sum() == silent.sum()
     part = [synthetic[order].sum() / np.sum(~silent) for order in orders]
     np.testing.assert_allclose(part, [0.75, 0.5, 0.25], atol=0.01)
+    # What unknown weighs is counted in the last epoch, not in all clips.
+    words, chosen = np.array(split.words), orders[2]
+    known = np.isin(words[chosen], ["high", "low"]).sum()
+    others = (~np.isin(words[chosen], ["high", "low", "silence"])).sum()
+    merge = task.build_model(task.load(str(data), ("train",))).get_layer("labels")
+    assert min(merge.weights_of) == pytest.approx(0.1 * known / others, rel=0.1)
     # Every recording as often as the others, or once more.
     counts = np.bincount(orders[2], minlength=len(split))[~synthetic & ~silent]
     assert counts.max() - counts.min() <= 1

@@ -51,7 +51,7 @@ def speak(
     keywords: tuple[str, ...], language: str, takes: int, seed: int,
     splits: tuple[str, ...], engines: tuple[str, ...] = (), others: bool = True,
 ) -> Recordings:  # fmt: skip
-    """The words, and others, in many voices, split by voice; noise but in training.
+    """The words, and others, in many voices with noise, split by voice.
 
     Args:
         keywords: The words; empty for `DEFAULT_WORDS`.
@@ -104,8 +104,7 @@ def _speak_split(
     engines: Sequence[str], others: bool, split: str,
 ) -> list[Clip]:  # fmt: skip
     voices = voices_of(split, synthesiser().variants())
-    # Training adds its own (noise_probability), other noise every epoch.
-    background = None if split == "train" else Background([], split, seed)
+    background = Background([], split, seed)
     more = [w for w in OTHER_WORDS if w not in keywords] if others else []
     counts = {word: takes * _SPLIT_SHARES[split] for word in keywords}
     counts |= {word: takes * _SPLIT_SHARES[split] * _OTHER_SHARE for word in more}
@@ -141,7 +140,7 @@ def _speak_split(
 
 def _clip(
     word: str, accents: Sequence[tuple[str, str]], voices: Sequence[str], split: str,
-    take: int, background: Background | None, rng: np.random.Generator,
+    take: int, background: Background, rng: np.random.Generator,
 ) -> Clip:  # fmt: skip
     engine = synthesiser()
     variant = voices[int(rng.integers(len(voices)))]
@@ -167,9 +166,9 @@ def _clip(
 
 
 def _placed(
-    spoken: np.ndarray, background: Background | None, rng: np.random.Generator
+    spoken: np.ndarray, background: Background, rng: np.random.Generator
 ) -> np.ndarray:
-    """int16 [CLIP_SAMPLES]: the word at some place and level, in noise if there is."""
+    """int16 [CLIP_SAMPLES]: the word at some place and level, in noise."""
     samples = np.zeros(CLIP_SAMPLES, "float32")
     # Where a person's word lies who was asked to speak: near the middle.
     slack = CLIP_SAMPLES - len(spoken)
@@ -178,8 +177,6 @@ def _placed(
     level = np.sqrt(np.mean(np.square(spoken)))
     gain = 10 ** (rng.uniform(-30, -15) / 20) / level
     samples *= min(gain, 0.8 / np.abs(spoken).max())
-    if background is None:
-        return to_pcm16(samples)
     noise = background.draw(1, CLIP_SAMPLES, rng)[0]
     snr = rng.uniform(5, 35)
     samples += noise * np.sqrt(np.mean(np.square(samples))) * 10 ** (-snr / 20)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from apps.core.errors import UserError
-from apps.speech.audio import SAMPLE_RATE
+from apps.speech import APP
 from apps.speech.layers import MergeClasses
 from apps.speech.trained import open_trained
 
@@ -36,8 +36,7 @@ def adopt(model: keras.Model, classes: Sequence[str], path: str) -> int:
     old = [layer for layer in trained.layers if layer.weights]
     new = [layer for layer in model.layers if layer.weights]
     if not _fit(old, new) or _hop(trained) != _hop(model):
-        settings = {"hop_ms": _hop(trained) * 1000 // SAMPLE_RATE}
-        settings |= found.metadata["settings"]
+        settings = vars(found.config(APP))
         raise UserError(
             f"--adapt {path}: is a {settings['model']} of other "
             "sizes or kind: give its configuration with --config and --set (it has "

@@ -35,8 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"{paths[0]}: one model alone: name those to combine it with")
     check_out(out, paths)
     opened = [open_trained(path, path) for path in paths]
-    models = [model for model, _ in opened]
-    first, members = opened[0][1], []
+    configs, first = [], opened[0][1]
     for path, (_, found) in zip(paths, opened, strict=True):
         config = found.config(APP)
         assert isinstance(config, SpeechConfig)
@@ -51,13 +50,14 @@ def run(arguments: argparse.Namespace) -> None:
                 f"{', '.join(first.labels)}: they must be the same in the same order "
                 "(--words)"
             )
-        data = found.metadata.get("training_data")
-        members.append({"model": config.model, "training_data": data})
+        configs.append(config)
     # The settings, which say what is scored and how, are the first one's; the rest
     # of what it says of itself does not hold for all.
     metadata = {key: first.metadata.get(key) for key in ("app", "labels", "input")}
-    config = first.config(APP)
-    assert isinstance(config, SpeechConfig)
-    metadata |= {"settings": first.metadata["settings"], "combined": members}
-    write(combined(models), out, arguments.quantize, metadata, config)
+    metadata["combined"] = [
+        {"model": config.model, "training_data": found.metadata.get("training_data")}
+        for config, (_, found) in zip(configs, opened, strict=True)
+    ]
+    made = combined([model for model, _ in opened])
+    write(made, out, arguments.quantize, metadata, configs[0])
     print(f"{out}: the mean of {len(paths)} models")

@@ -37,7 +37,6 @@ def run(arguments: argparse.Namespace) -> None:
     import keras
 
     from apps.core import recogniser
-    from apps.core.config import to_json
     from apps.core.errors import UserError
     from apps.speech import APP
     from apps.speech.clips import SILENCE, UNKNOWN
@@ -77,7 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
     weights = [weight if label in rest else 1.0 for label in loaded.labels]
     merged = MergeClasses(groups, weights, name="labels")(trained.output)
     model = keras.Model(trained.input, merged, name=trained.name)
-    metadata = loaded.metadata | {"labels": list(labels), "settings": to_json(config)}
+    metadata = loaded.metadata | {"labels": list(labels)}
     if config.streams:
         metadata.setdefault(METADATA_KEY, Rule().to_json())
     write(model, out, arguments.quantize, metadata, config)

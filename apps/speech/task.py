@@ -75,10 +75,10 @@ class SpeechTask(Task[SpeechConfig]):
             )
         else:
             protocol.check_known(words, labels, recordings.where)
-        more: list[Clip] = []
+        synthetic: Recordings | None = None
         if source is not None and self.config.synthetic_takes and "train" in splits:
             synthetic = self._synthetic(labels)
-            more = synthetic.clips
+        more = synthetic.clips if synthetic else []
         others: tuple[str, ...] = ()
         if self.config.other_words and UNKNOWN in labels:
             found = {*words, *special, *(clip.word for clip in more)}
@@ -99,10 +99,12 @@ class SpeechTask(Task[SpeechConfig]):
             "clips": {name: len(split) for name, split in made.items()},
             "words": len(words),
         }
-        if more:
-            description["synthetic clips"] = len(more)
-            description["synthetic voices"] = synthetic.description["name"]
-            description["their licence"] = synthetic.description["licence"]
+        if synthetic:
+            description |= {
+                "synthetic clips": len(more),
+                "synthetic voices": synthetic.description["name"],
+                "their licence": synthetic.description["licence"],
+            }
         return Data(classes.labels, dict(made), description)
 
     def _recordings(
@@ -214,10 +216,7 @@ class SpeechTask(Task[SpeechConfig]):
 
         As the last epoch has them.
         """
-        draw = protocol.draw_for_training(
-            split.words, self._drawn(split), split.synthetic, self.config
-        )
-        last = draw(np.random.default_rng(0), self.config.epochs - 1)
+        last = self._draw(split)(np.random.default_rng(0), self.config.epochs - 1)
         labels = np.asarray(split.targets)[last]
         unknown = split.classes.labels.index(UNKNOWN)
         others = int((labels == unknown).sum())
@@ -269,19 +268,20 @@ class SpeechTask(Task[SpeechConfig]):
             index.get(SILENCE),
             split.background,
             self.config,
-            protocol.draw_for_training(
-                split.words, self._drawn(split), split.synthetic, self.config
-            ),
+            self._draw(split),
             split.teacher,
         )
 
-    @staticmethod
-    def _drawn(split: SpeechSplit) -> np.ndarray:
-        """Which clips are of other words that training does not tell apart."""
+    def _draw(self, split: SpeechSplit) -> protocol.Draw:
+        """The clips of an epoch; of other words, if training does not tell them
+        apart, a share."""
+        unknown = np.zeros(len(split), bool)
         labels = split.classes.labels
-        if split.classes.others or UNKNOWN not in labels:
-            return np.zeros(len(split), bool)
-        return np.asarray(split.targets) == labels.index(UNKNOWN)
+        if UNKNOWN in labels and not split.classes.others:
+            unknown = np.asarray(split.targets) == labels.index(UNKNOWN)
+        return protocol.draw_for_training(
+            split.words, unknown, split.synthetic, self.config
+        )
 
     def metrics(
         self, split: Split, outputs: Sequence[np.ndarray], labels: Sequence[str]

@@ -7,7 +7,9 @@ from typing import Any
 import keras
 
 from apps.core import exporting, recogniser, training
+from apps.core.config import to_json
 from apps.core.errors import UserError
+from apps.speech import APP
 from apps.speech.config import SpeechConfig
 
 
@@ -21,8 +23,6 @@ def open_trained(path: str, named: str) -> tuple[keras.Model, recogniser.Recogni
     Raises:
         UserError: no such model, or one of another kind.
     """
-    from apps.speech import APP
-
     file = Path(path) / "model.keras" if Path(path).is_dir() else Path(path)
     found = recogniser.load(str(file), APP)
     if not isinstance(found.runner, keras.Model):
@@ -54,12 +54,11 @@ def write(
         model: The model.
         out: A folder: gets model.keras, model.tflite and saved_model.
         quantize: Form of the weights in model.tflite.
-        metadata: As the models had it, with what has changed.
-        config: Settings of the model.
+        metadata: As the models had it, with what has changed, but for the settings.
+        config: The settings.
     """
-    from apps.speech import APP
-
-    metadata = {key: value for key, value in metadata.items() if key != "seqcore"}
+    metadata = metadata | {"settings": to_json(config)}
+    metadata.pop("seqcore", None)
     task = APP.make_task(config)
     exporting.export_all(
         model,

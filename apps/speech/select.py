@@ -7,8 +7,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Writes a model that reports some of a trained model's words and calls the "
         "others unknown. Nothing is trained: the probabilities of the other words "
-        "are added up, weighed by the setting unknown_share, or in a streaming model "
-        "to be as frequent as the words that are kept."
+        "(and of unknown, if the model has it) are added up, weighed by the setting "
+        "unknown_share, or in a streaming model to be as frequent as the words that "
+        "are kept."
     )
     parser.add_argument("model", metavar="MODEL", help="a .keras file")
     parser.add_argument(
@@ -60,11 +61,10 @@ def run(arguments: argparse.Namespace) -> None:
                 f"--words: {word!r} is no word of {arguments.model} (it has "
                 f"{', '.join(loaded.labels)})"
             )
-    rest = set(loaded.labels) - set(words) - {UNKNOWN, SILENCE}
-    if UNKNOWN in loaded.labels or not rest:
+    rest = set(loaded.labels) - set(words) - {SILENCE}
+    if not rest - {UNKNOWN}:
         raise UserError(
-            f"{arguments.model}: words can be selected from a model that was trained "
-            "to tell all of its words apart, and some must be left"
+            f"--words: these are all words of {arguments.model}: some must be left"
         )
     labels = (*words, UNKNOWN, *(x for x in (SILENCE,) if x in loaded.labels))
     groups = [labels.index(x if x in labels else UNKNOWN) for x in loaded.labels]
@@ -72,9 +72,16 @@ def run(arguments: argparse.Namespace) -> None:
     assert isinstance(trained, keras.Model)
     # A detector hears other words at least as often as its own.
     share = 1.0 if config.streams else config.unknown_share
-    weight = share * len(words) / len(rest)
+    # `unknown` was made as frequent as `share` of the words that the model has.
+    others = rest - {UNKNOWN}
+    heard = len(others)
+    if UNKNOWN in rest:
+        heard += share * (len(words) + len(others))
+    weight = share * len(words) / heard
     weights = [weight if label in rest else 1.0 for label in loaded.labels]
-    merged = MergeClasses(groups, weights, name="labels")(trained.output)
+    # A name that none of its layers has, also where words were selected before.
+    name = f"labels_{len(trained.layers)}"
+    merged = MergeClasses(groups, weights, name=name)(trained.output)
     model = keras.Model(trained.input, merged, name=trained.name)
     metadata = loaded.metadata | {"labels": list(labels)}
     if config.streams:

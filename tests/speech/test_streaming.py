@@ -117,6 +117,26 @@ def test_selected_words_and_the_rest(stream_files, sound, tmp_path):
     np.testing.assert_allclose(stream.classify(sound[:RATE]), expected, atol=1e-6)
 
 
+def test_a_word_of_selected_ones(stream_files, sound, tmp_path):
+    """Of a model with `unknown`, whose words weigh in it as they were weighed."""
+    two, one = tmp_path / "two", tmp_path / "one"
+    for source, words, out in (
+        (stream_files, "low,mid", two),
+        (two, "low", one),
+    ):
+        named = ["select", str(source / "model.keras"), "--words", words]
+        assert main(APP, [*named, "--quantize", "none", "--out", str(out)]) == 0
+    low, mid, unknown, silence = Stream(str(two / "model.tflite")).classify(
+        sound[:RATE]
+    )
+    found = Stream(str(one / "model.tflite"))
+    assert found.labels == ("low", "unknown", "silence")
+    # One word, and one with an unknown as frequent as two: a third each.
+    expected = np.array([low, (mid + unknown) / 3, silence])
+    expected /= expected.sum()
+    np.testing.assert_allclose(found.classify(sound[:RATE]), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("words", "part"), [("loud", "'loud' is no word"), ("high,low,mid", "must be left")]
 )

@@ -222,13 +222,15 @@ def sweep(
 
 
 def choose(outcomes: Sequence[Outcome], rate: float) -> Outcome:
-    """The lowest threshold with at most `rate` false accepts an hour.
+    """The one with the fewest misses and at most `rate` false accepts an hour.
 
-    Every higher one must keep the rate as well. Without any, the highest.
+    Every higher threshold must keep the rate as well. Of equally many misses the
+    highest threshold: it is the furthest from other speakers' false accepts. If none
+    keeps the rate, the highest.
     """
-    best = outcomes[-1]
+    kept = []
     for found in sorted(outcomes, key=lambda o: -o.threshold):
         if found.false_accepts_per_hour > rate:
             break
-        best = found
-    return best
+        kept.append(found)
+    return min(kept, key=lambda o: o.miss_rate) if kept else outcomes[-1]

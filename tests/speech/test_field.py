@@ -56,11 +56,18 @@ def test_hits_misses_and_false_accepts():
 
 
 def test_the_chosen_threshold_keeps_the_rate_from_there_on():
-    rows = [(0.2, 9), (0.3, 1), (0.4, 2), (0.5, 1), (0.6, 0)]
-    outcomes = [field.Outcome(t, 10, 5, n, 1.0) for t, n in rows]
+    rows = [(0.2, 8, 9), (0.3, 8, 1), (0.4, 7, 2), (0.5, 6, 1), (0.6, 5, 0)]
+    outcomes = [field.Outcome(t, 10, hits, n, 1.0) for t, hits, n in rows]
     assert field.choose(outcomes, 1.0).threshold == 0.5
     assert field.choose(outcomes, 0.0).threshold == 0.6
     assert field.choose(outcomes[:3], 0.5).threshold == 0.4
+
+
+def test_of_equally_many_misses_the_highest_threshold_is_chosen():
+    rows = [(0.2, 8, 9), (0.3, 7, 1), (0.4, 7, 0), (0.5, 7, 0), (0.6, 5, 0)]
+    outcomes = [field.Outcome(t, 10, hits, n, 1.0) for t, hits, n in rows]
+    assert field.choose(outcomes, 1.0).threshold == 0.5
+    assert field.choose(outcomes, 9.0).threshold == 0.2
 
 
 def test_field_test_writes_the_threshold(stream_files, word_folder, tmp_path, capsys):

@@ -199,6 +199,7 @@ def test_clips_of_other_rates_and_channels_are_taken(word_folder):
         ("hihg,low", "did you mean 'high'?"),
         ("high,,low", "holds an empty word"),
         ("high,high", "'high' is there twice"),
+        ("high,High", "'high' is there twice"),
         ("high,silence", "cannot be a keyword"),
     ],
 )

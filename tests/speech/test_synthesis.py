@@ -147,6 +147,22 @@ def test_unknown_language():
         speak(("yes",), "xx", 1, 0, ("train",))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("yes", "--voice", "bogus"), "--voice bogus: espeak-ng has no such variant"),
+        (("yes", "--language", "xx"), "language xx: espeak-ng has no voice 'xx'"),
+        (("привет",), "choose its language with --language CODE"),
+        (("!!!",), "'!!!': espeak-ng cannot say it"),
+    ],
+)
+def test_say_names_its_own_options(fails, tmp_path, arguments, part):
+    out = tmp_path / "word.wav"
+    line = fails("say", *arguments, "--out", out)
+    assert part in line and not out.exists()
+    assert "--words" not in line and "--set" not in line
+
+
 def test_the_command_line_says_it_in_one_line(fails, tmp_path):
     run = tmp_path / "run"
     line = fails("train", "--workdir", run, "--words", "yes, привет")

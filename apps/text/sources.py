@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.core.errors import UserError
+from apps.text.encodings import decode, find_codec
 from apps.text.table import BadRows, Format, Row, good, read_file
 
 SPLITS = {
@@ -123,6 +124,7 @@ def _from_class_folders(folder: Path, form: Format, bad: BadRows) -> list[Row]:
             f"{folder}: holds no texts: expected train.csv (.tsv, .jsonl, .txt), or a "
             "folder a class with .txt files"
         )
+    find_codec(form.encoding)
     rows: list[Row] = []
     for folder_of_class in classes:
         files = sorted(folder_of_class.glob("*.txt"))
@@ -133,15 +135,12 @@ def _from_class_folders(folder: Path, form: Format, bad: BadRows) -> list[Row]:
             )
         for path in files:
             try:
-                text = path.read_bytes().decode(form.encoding).lstrip("\ufeff")
-            except UnicodeDecodeError as error:
-                bad.report(
-                    f"{path}: byte 0x{error.object[error.start]:02x} is not "
-                    f"{form.encoding}: name the encoding with --encoding NAME"
-                )
+                data = path.read_bytes()
+            except OSError as error:
+                raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+            text = decode(data, str(path), form.encoding, bad.report)
+            if text is None:
                 continue
-            except (OSError, LookupError) as error:
-                raise UserError(f"{path}: cannot be read: {error}") from error
             row = Row(text.strip(), folder_of_class.name, str(path))
             if good(row, bad):
                 rows.append(row)

@@ -137,10 +137,20 @@ def test_missing_folder(fails, tmp_path):
     run = tmp_path / "run"
     line = fails("train", "--workdir", run, "--data", tmp_path / "no")
     assert "there is no such folder" in line and not run.exists()
-    line = fails("train", "--workdir", run, "--data", "x" * 300)
+
+
+def test_names_too_long_for_a_file(fails, tmp_path):
+    from apps.speech.trained import open_trained
+
+    name = "x" * 300
+    line = fails("train", "--workdir", tmp_path / "run", "--data", name)
     assert "there is no such folder" in line
+    line = fails("predict", f"{name}.tflite", "a.wav")
+    assert "there is no such model file" in line
+    with pytest.raises(UserError, match="there is no such model file"):
+        open_trained(name, "adapt")
     with pytest.raises(UserError, match="there is no such file or folder"):
-        sources.read_noise(["x" * 300], "--noise", 1.0)
+        sources.read_noise([name], "--noise", 1.0)
 
 
 def test_empty_folder(fails, tmp_path):

@@ -22,7 +22,7 @@ _BOTTOMS = {"j": 0.7}
 def natural(name: str) -> list[tuple[int, int | str]]:
     """A key that sorts "9" before "10"."""
     parts = re.split(r"(\d+)", name)
-    return [(0, int(p)) if p.isdigit() else (1, p) for p in parts if p]
+    return [(0, int(p)) if p.isdecimal() else (1, p) for p in parts if p]
 
 
 class Redrawn(list[Record]):

@@ -109,7 +109,7 @@ class HandwritingConfig(TrainingConfig):
         if not self.compose:
             return None
         low, dash, high = self.compose.partition("-")
-        if not (low.isdigit() and (high.isdigit() if dash else not high)):
+        if not (low.isdecimal() and (high.isdecimal() if dash else not high)):
             raise UserError(f"compose={self.compose}: expected lengths such as 3-8")
         lengths = int(low), int(high or low)
         if not 1 <= lengths[0] <= lengths[1] <= 100:

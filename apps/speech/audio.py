@@ -31,7 +31,8 @@ def read_audio(
     import soundfile
 
     path = Path(path)
-    if not path.exists():
+    # Path's own test raises at a name that is too long for one.
+    if not os.path.exists(path):
         raise UserError(f"{path}: there is no such file")
     if path.is_dir():
         raise UserError(f"{path}: is a folder; expected a recording")

@@ -228,16 +228,21 @@ class SpeechConfig(TrainingConfig):
         """`words` taken apart; empty where every word is wanted.
 
         Raises:
-            UserError: an empty or repeated word.
+            UserError: an empty word, or one that is there twice: capital letters
+                do not change how a word sounds.
         """
         if not self.words.strip():
             return ()
         found = tuple(" ".join(word.split()) for word in self.words.split(","))
+        folded = [word.casefold() for word in found]
         for word in found:
             if not word:
                 raise UserError(f"--words {self.words!r}: holds an empty word")
-            if found.count(word) > 1:
-                raise UserError(f"--words {self.words!r}: {word!r} is there twice")
+            if folded.count(word.casefold()) > 1:
+                raise UserError(
+                    f"--words {self.words!r}: {word!r} is there twice, in capital "
+                    "letters or not: leave one out"
+                )
         return found
 
     @property

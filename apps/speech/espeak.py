@@ -68,7 +68,7 @@ class Synthesiser:
         """
         name = f"{language}+{variant}" if variant else language
         if self._library.espeak_SetVoiceByName(name.encode()):
-            raise UserError(f"language={language}: espeak-ng has no voice {name!r}")
+            raise UserError(f"language {language}: espeak-ng has no voice {name!r}")
 
     def phonemes(self, text: str, form: int = _IPA) -> str:
         """The phonemes of `text` in the chosen voice.
@@ -85,15 +85,22 @@ class Synthesiser:
             found.append((part or b"").decode("utf-8", "replace"))
         return " ".join(found).strip()
 
-    def check_speakable(self, word: str, language: str) -> None:
-        """Raises:
-        UserError: espeak-ng would say nothing, or spell the word letter by
-            letter, as it does with another language's script.
+    def check_speakable(
+        self, word: str, language: str, option: str = "--set language=CODE"
+    ) -> None:
+        """`option` is what chooses the language, for messages.
+
+        Raises:
+            UserError: espeak-ng would say nothing, or spell the word letter by
+                letter, as it does with another language's script.
         """
         self.set_voice(language)
         spoken = self.phonemes(word)
         if not spoken or not any(character.isalnum() for character in word):
-            raise UserError(f"--words: espeak-ng cannot say {word!r} ({language})")
+            raise UserError(
+                f"{word!r}: espeak-ng cannot say it ({language}): write a word in "
+                f"letters, or choose its language with {option}"
+            )
         # A script the language does not know comes out as a group of phonemes
         # for every character. Numbers and Chinese characters rightly do.
         spelled = len(spoken.split()) > len(re.findall(r"[^\W_]+", word))
@@ -103,9 +110,9 @@ class Synthesiser:
             and not language.startswith(_LOGOGRAPHIC)
         ):
             raise UserError(
-                f"--words: espeak-ng would spell {word!r} letter by letter in the "
-                f"language {language}: write it as it sounds, or choose its language "
-                "with --set language=CODE"
+                f"{word!r}: espeak-ng would spell it letter by letter in the language "
+                f"{language}: write it as it sounds, or choose its language with "
+                f"{option}"
             )
 
     def say(

@@ -39,8 +39,15 @@ def run(arguments: argparse.Namespace) -> None:
                 f"--{name} {getattr(arguments, name)}: must be {low} to {high}"
             )
     engine = synthesiser()
-    engine.check_speakable(arguments.word, arguments.language)
-    voice = arguments.voice or voices_of("test", engine.variants())[0]
+    engine.check_speakable(arguments.word, arguments.language, "--language CODE")
+    variants = engine.variants()
+    voice = arguments.voice or voices_of("test", variants)[0]
+    # espeak-ng says the word in its plain voice where it does not know the variant.
+    if voice not in variants:
+        raise UserError(
+            f"--voice {voice}: espeak-ng has no such variant: choose from "
+            f"{', '.join(variants)}"
+        )
     engine.set_voice(arguments.language, voice)
     spoken = engine.say(
         arguments.word,

@@ -6,7 +6,6 @@ import queue
 import sys
 import wave
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,10 +30,10 @@ def file_pieces(
     """
     import soundfile
 
-    file = Path(path)
-    if not file.is_file():
+    # Path's own test raises at a name that is too long for one.
+    if not os.path.isfile(path):
         raise UserError(f"{path}: there is no such recording")
-    if file.stat().st_size == 0:
+    if os.path.getsize(path) == 0:
         raise UserError(f"{path}: the file is empty (0 bytes)")
     try:
         with soundfile.SoundFile(path) as sound:
@@ -102,14 +101,24 @@ def standard_input_pieces() -> Generator[np.ndarray, None, None]:
     """Raw 16-bit little-endian mono samples at 16 kHz, as they come.
 
     Raises:
-        UserError: the sound ends in the middle of a sample.
+        UserError: it is closed, nothing comes, or the sound ends in the middle of a
+            sample.
     """
-    rest = b""
+    if sys.stdin is None:
+        raise UserError(
+            "standard input: is closed: pipe sound into it, or name a recording with "
+            "--source FILE"
+        )
+    rest = None
     while data := os.read(sys.stdin.fileno(), 1 << 14):
-        data = rest + data
+        data = (rest or b"") + data
         whole = len(data) // 2 * 2
         rest = data[whole:]
         yield np.frombuffer(data[:whole], "<i2").astype("float32") / 32768
+    if rest is None:
+        raise UserError(
+            "standard input: is empty: expected raw 16-bit mono samples at 16 kHz"
+        )
     if rest:
         raise UserError("standard input: ends in the middle of a 16-bit sample")
 

@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +36,8 @@ def find(source: str, splits: Sequence[str]) -> Recordings:
 
         return from_tfds(source.removeprefix("tfds:"), splits)
     folder = Path(source)
-    if not folder.exists():
+    # os.path's tests, here and below: those of Path raise at a name too long for one.
+    if not os.path.exists(folder):
         raise UserError(f"{source}: there is no such folder")
     if not folder.is_dir():
         raise UserError(
@@ -75,7 +77,7 @@ def _noise_files(names: Sequence[str], option: str) -> list[Path]:
     found: list[Path] = []
     for name in names:
         path = Path(name)
-        if not path.exists():
+        if not os.path.exists(path):
             raise UserError(f"{option} {name}: there is no such file or folder")
         inside = [path]
         if path.is_dir():
@@ -146,7 +148,7 @@ def _from_table(folder: Path, table: Path, split: str) -> list[Clip]:
                 if not name or not word:
                     raise UserError(f"{where}: expected a file and a class")
                 path = folder / name
-                if not path.is_file():
+                if not os.path.isfile(path):
                     raise UserError(f"{where}: there is no file {path}")
                 word = _SPECIAL.get(word, word)
                 clips.append(Clip(word, str(path), split, speaker_of(path.stem, word)))
@@ -209,4 +211,12 @@ def _from_names(folder: Path) -> list[Clip]:
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").split() if path.exists() else []
+    try:
+        return path.read_text(encoding="utf-8").split() if path.exists() else []
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise UserError(
+            f"{path}: byte 0x{byte:02x} is not UTF-8: convert the file"
+        ) from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error

@@ -25,7 +25,7 @@ OTHER_WORDS = (
     "one", "open", "please", "seven", "sheila", "six", "start", "table", "three",
     "tree", "two", "visual", "water", "window", "wow", "zero",
 )  # fmt: skip
-"""What `unknown` is made of; keywords among them are left out."""
+"""What `unknown` is made of; those that sound like a keyword are left out."""
 _FOREIGN_SHARE = 0.3
 _MBROLA = "; most voices of MBROLA (mbrola) are for non-commercial use only"
 # Effects rather than voices: nobody speaks like that.
@@ -65,21 +65,34 @@ def speak(
         others: Whether other words, and words near the keywords, are spoken too.
 
     Raises:
-        UserError: a word that cannot be said, an unknown language, or a synthesiser
-            that is not installed.
+        UserError: a word that cannot be said, two that sound the same, an unknown
+            language, or a synthesiser that is not installed.
     """
     keywords = keywords or DEFAULT_WORDS
     for word in keywords:
         synthesiser().check_speakable(word, language)
+    keyword_sounds = _sounds(keywords, language)
+    _check_differ(keywords, keyword_sounds, language)
     for engine in engines:
         check_installed(engine, language)
+    more = [
+        word
+        for word, sound in zip(OTHER_WORDS, _sounds(OTHER_WORDS, language), strict=True)
+        if sound not in keyword_sounds
+    ]
     # espeak-ng keeps hidden state from word to word. Only a process of its own
     # makes the clips of a split the same whenever they are made.
     with concurrent.futures.ProcessPoolExecutor(
         len(splits), multiprocessing.get_context("spawn"), max_tasks_per_child=1
     ) as pool:
         work = functools.partial(
-            _speak_split, keywords, language, takes, seed, engines, others
+            _speak_split,
+            keywords,
+            more if others else None,
+            language,
+            takes,
+            seed,
+            engines,
         )
         clips = [clip for made in pool.map(work, splits) for clip in made]
     return Recordings(
@@ -99,15 +112,39 @@ def speak(
     )
 
 
+def _sounds(words: Sequence[str], language: str) -> list[str]:
+    """Each word's phonemes: "Seven" and "7" have those of "seven"."""
+    engine = synthesiser()
+    engine.set_voice(language)
+    return [engine.phonemes(word) for word in words]
+
+
+def _check_differ(
+    keywords: Sequence[str], sounds: Sequence[str], language: str
+) -> None:
+    """Raises:
+    UserError: two keywords sound the same, so that no clip could tell them apart.
+    """
+    found: dict[str, str] = {}
+    for word, sound in zip(keywords, sounds, strict=True):
+        if sound in found:
+            raise UserError(
+                f"--words: {found[sound]!r} and {word!r} sound the same when synthetic "
+                f"voices speak {language}: leave one out, or train on recordings alone "
+                "(--data FOLDER, synthetic_takes=0)"
+            )
+        found[sound] = word
+
+
 def _speak_split(
-    keywords: Sequence[str], language: str, takes: int, seed: int,
-    engines: Sequence[str], others: bool, split: str,
+    keywords: Sequence[str], more: Sequence[str] | None, language: str, takes: int,
+    seed: int, engines: Sequence[str], split: str,
 ) -> list[Clip]:  # fmt: skip
+    """`more` are the other words; None: neither these nor words near the keywords."""
     voices = voices_of(split, synthesiser().variants())
     background = Background([], split, seed)
-    more = [w for w in OTHER_WORDS if w not in keywords] if others else []
     counts = {word: takes * _SPLIT_SHARES[split] for word in keywords}
-    counts |= {word: takes * _SPLIT_SHARES[split] * _OTHER_SHARE for word in more}
+    counts |= {word: takes * _SPLIT_SHARES[split] * _OTHER_SHARE for word in more or ()}
     share = 1 / (1 + len(engines)) if split == "train" else 1.0
     clips = []
     for word, count in counts.items():
@@ -126,7 +163,7 @@ def _speak_split(
                 title = f"{word} by {name}, {voice}"
                 clips.append(Clip(word, title, split, voice, pcm))
     engine = synthesiser()
-    for word in keywords if others else ():
+    for word in keywords if more is not None else ():
         engine.set_voice(language)
         spelling = engine.phonemes(word, form=0)
         for take in range(max(1, round(takes * _SPLIT_SHARES[split] * _NEAR_SHARE))):

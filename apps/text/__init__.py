@@ -49,8 +49,15 @@ APP = App(
         Option(
             "--encoding",
             "encoding",
-            "encoding of the files (default: utf-8)",
-            verbs=("train", "evaluate", "predict"),
+            "encoding of the data (default: utf-8)",
+            verbs=("train", "evaluate"),
+            metavar="NAME",
+        ),
+        Option(
+            "--encoding",
+            "input_encoding",
+            "encoding of the files (default: utf-8, whatever the data was in)",
+            verbs=("predict",),
             metavar="NAME",
         ),
         Option(

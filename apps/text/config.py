@@ -64,6 +64,10 @@ class TextConfig(TrainingConfig):
     split_seed: int = 0
     """Decides which texts are set aside."""
     encoding: str = "utf-8"
+    """Of the data."""
+    input_encoding: str = "utf-8"
+    """Of the files given to predict: that of the exported file's input, whatever the
+    data was in."""
     text_column: str = ""
     """Name of the column with the texts, or its number where there is no header."""
     label_column: str = ""
@@ -86,7 +90,7 @@ class TextConfig(TrainingConfig):
             raise UserError(f"features={self.features}: must be above {KINDS}, or 0")
         if not 0 < self.validation < 1:
             raise UserError(f"validation={self.validation}: must be between 0 and 1")
-        if self.text_column.isdigit() != self.label_column.isdigit():
+        if self.text_column.isdecimal() != self.label_column.isdecimal():
             raise UserError(
                 f"text_column={self.text_column} label_column={self.label_column}: "
                 "give both as names or both as numbers"

@@ -1,10 +1,12 @@
 """The data that `--data` may name: files, folders, TensorFlow Datasets."""
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
 from apps.core.errors import UserError
+from apps.text.encodings import decode, find_codec
 from apps.text.table import BadRows, Format, Row, good, read_file
 
 SPLITS = {
@@ -49,7 +51,8 @@ def find(source: str | None, form: Format) -> Corpus:
 
         return from_tfds(source.removeprefix("tfds:"), bad)
     path = Path(source)
-    if not path.exists():
+    # Path's own test raises at a name that is too long for one.
+    if not os.path.exists(path):
         raise UserError(f"{source}: there is no such file or folder")
     description: dict[str, Any] = {"name": path.resolve().stem}
     if path.is_file():
@@ -121,6 +124,7 @@ def _from_class_folders(folder: Path, form: Format, bad: BadRows) -> list[Row]:
             f"{folder}: holds no texts: expected train.csv (.tsv, .jsonl, .txt), or a "
             "folder a class with .txt files"
         )
+    find_codec(form.encoding)
     rows: list[Row] = []
     for folder_of_class in classes:
         files = sorted(folder_of_class.glob("*.txt"))
@@ -131,15 +135,12 @@ def _from_class_folders(folder: Path, form: Format, bad: BadRows) -> list[Row]:
             )
         for path in files:
             try:
-                text = path.read_bytes().decode(form.encoding).lstrip("\ufeff")
-            except UnicodeDecodeError as error:
-                bad.report(
-                    f"{path}: byte 0x{error.object[error.start]:02x} is not "
-                    f"{form.encoding}: name the encoding with --encoding NAME"
-                )
+                data = path.read_bytes()
+            except OSError as error:
+                raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+            text = decode(data, str(path), form.encoding, bad.report)
+            if text is None:
                 continue
-            except (OSError, LookupError) as error:
-                raise UserError(f"{path}: cannot be read: {error}") from error
             row = Row(text.strip(), folder_of_class.name, str(path))
             if good(row, bad):
                 rows.append(row)

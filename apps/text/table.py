@@ -1,6 +1,5 @@
 """Rows of labelled text, and how a file becomes them."""
 
-import codecs
 import csv
 import dataclasses
 import io
@@ -9,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from apps.core.errors import UserError
+from apps.text.encodings import decode_lines
 
 TEXT_COLUMNS = (
     "text",
@@ -88,7 +88,7 @@ def read_file(path: Path, form: Format, bad: BadRows) -> list[Row]:
             f"{path}: expected a .csv, .tsv, .jsonl or fastText .txt file "
             "(lines of __label__NAME text)"
         )
-    lines = decode_lines(data, path, form.encoding, bad)
+    lines = decode_lines(data, path, form.encoding, bad.report)
     return [
         row
         for row in readers[path.suffix.lower()](path, lines, form, bad)
@@ -112,56 +112,25 @@ def good(row: Row, bad: BadRows) -> bool:
     return False
 
 
-def decode_lines(data: bytes, path: Path, encoding: str, bad: BadRows) -> list[str]:
-    """The lines of a file, ends kept; a line that does not decode is a bad row.
-
-    A byte order mark is dropped. A skipped line leaves an empty one in its
-    place, so that line numbers stay those of the file.
-    """
-    try:
-        codec = codecs.lookup(encoding)
-    except LookupError:
-        raise UserError(
-            f"encoding {encoding}: there is no such encoding (utf-8, latin-1, "
-            "cp1252, utf-16 and so on)"
-        ) from None
-    if codec.name == "utf-8":
-        for mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            if data.startswith(mark):
-                raise UserError(f"{path}: is in UTF-16: add --encoding utf-16")
-        data = data.removeprefix(codecs.BOM_UTF8)
-    elif codec.name.startswith(("utf-16", "utf-32")):
-        try:
-            return list(io.StringIO(data.decode(encoding), newline=""))
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path}: is not {encoding}: {error.reason}") from error
-    lines = []
-    for number, raw in enumerate(data.splitlines(keepends=True), 1):
-        try:
-            lines.append(raw.decode(encoding))
-        except UnicodeDecodeError as error:
-            bad.report(
-                f"{path} line {number}: byte 0x{raw[error.start]:02x} is not "
-                f"{codec.name}: if the file is in another encoding, name it with "
-                "--encoding NAME (latin-1, cp1252)"
-            )
-            lines.append("\n")
-    return lines
+class _NoColumn(Exception):
+    """No column has the texts, or none the labels."""
 
 
-def choose_column(
-    path: Path, names: Sequence[str], wanted: str, known: Sequence[str], setting: str
-) -> int:
-    """Index in `names` of the column with the texts or the labels."""
+def _columns(names: Sequence[str], form: Format) -> tuple[int, int]:
+    """Indices in `names` of the columns with the texts and the labels."""
+    text = _column(names, "text", form.text_column, TEXT_COLUMNS)
+    return text, _column(names, "label", form.label_column, LABEL_COLUMNS)
+
+
+def _column(names: Sequence[str], kind: str, wanted: str, known: Sequence[str]) -> int:
     folded = [name.strip().casefold() for name in names]
     for name in [wanted] if wanted else known:
         if name.casefold() in folded:
             return folded.index(name.casefold())
-    asked = f"no column {wanted!r}" if wanted else f"no {setting.split('_')[0]} column"
-    raise UserError(
-        f"{path}: {asked} among {', '.join(map(repr, names)) or 'none'}: name it with "
-        f"--{setting.replace('_', '-')} NAME, or by number from 0 where "
-        "there is no header row"
+    asked = f"no column {wanted!r}" if wanted else f"no {kind} column"
+    raise _NoColumn(
+        f"{asked} among {', '.join(map(repr, names)) or 'none'}: name it with "
+        f"--{kind}-column NAME"
     )
 
 
@@ -178,7 +147,7 @@ def _delimited(
     )
     columns: tuple[int, int] | None = None
     width = 0
-    if form.text_column.isdigit() and form.label_column.isdigit():
+    if form.text_column.isdecimal() and form.label_column.isdecimal():
         columns = int(form.text_column), int(form.label_column)
     line = 1
     while True:
@@ -196,14 +165,12 @@ def _delimited(
             continue
         if columns is None:
             width = len(fields)
-            columns = (
-                choose_column(
-                    path, fields, form.text_column, TEXT_COLUMNS, "text_column"
-                ),
-                choose_column(
-                    path, fields, form.label_column, LABEL_COLUMNS, "label_column"
-                ),
-            )
+            try:
+                columns = _columns(fields, form)
+            except _NoColumn as error:
+                raise UserError(
+                    f"{path}: {error}, or by number from 0 where there is no header row"
+                ) from error
             continue
         width = width or len(fields)
         if len(fields) != width or max(columns) >= width:
@@ -225,24 +192,22 @@ def _json_lines(
         where = f"{path} line {number}"
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             bad.report(f"{where}: is not JSON: {error}")
             continue
         if not isinstance(value, dict):
             bad.report(f"{where}: is not a JSON object with a text and a label")
             continue
         names = list(value)
-        text = choose_column(
-            Path(where), names, form.text_column, TEXT_COLUMNS, "text_column"
-        )
-        label = choose_column(
-            Path(where), names, form.label_column, LABEL_COLUMNS, "label_column"
-        )
-        found = value[names[text]], value[names[label]]
-        if not isinstance(found[0], str) or not isinstance(found[1], str | int):
+        try:
+            text, label = (value[names[column]] for column in _columns(names, form))
+        except _NoColumn as error:
+            bad.report(f"{where}: {error}")
+            continue
+        if not isinstance(text, str) or not isinstance(label, str | int):
             bad.report(f"{where}: the text must be a string, the label a string too")
             continue
-        yield Row(found[0].strip(), str(found[1]).strip(), where)
+        yield Row(text.strip(), str(label).strip(), where)
 
 
 def _fasttext(

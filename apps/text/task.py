@@ -16,6 +16,7 @@ from apps.text import model as models
 from apps.text import outputs
 from apps.text.batches import WordBatches, class_weights
 from apps.text.config import TextConfig
+from apps.text.encodings import decode_lines, refuse
 from apps.text.explain import word_effects
 from apps.text.sources import find
 from apps.text.splits import duplicates, stratified_split
@@ -162,27 +163,26 @@ class TextTask(Task[TextConfig]):
         return outputs.of_file(model, split.inputs, self.config.batch_size)
 
     def read(self, path: str) -> list[tuple[str, np.ndarray]]:
+        if path == "-" and sys.stdin is None:
+            raise UserError("standard input: is closed: pipe a text a line into it")
         try:
             data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
         except OSError as error:
             raise UserError(f"{path}: cannot be read: {error.strerror}") from error
         found = []
-        for number, raw in enumerate(data.splitlines(), 1):
+        lines = decode_lines(data, path, self.config.input_encoding, refuse)
+        for number, line in enumerate(lines, 1):
             where = f"{path} line {number}"
-            if len(raw) > LONGEST_TEXT:
+            text = line.strip()
+            if not text:
+                continue
+            value = encode(text)
+            if len(value) > LONGEST_TEXT:
                 raise UserError(
-                    f"{where}: is {len(raw):,} bytes long: more than "
+                    f"{where}: is {len(value):,} bytes long: more than "
                     f"{LONGEST_TEXT:,} is no text to classify; split it"
                 )
-            try:
-                text = raw.decode(self.config.encoding).lstrip("\ufeff").strip()
-            except UnicodeDecodeError as error:
-                raise UserError(
-                    f"{where}: byte 0x{raw[error.start]:02x} is not "
-                    f"{self.config.encoding}: convert the file to UTF-8"
-                ) from error
-            if text:
-                found.append((f"{where}: {_shortened(text)}", encode(text)))
+            found.append((f"{where}: {_shortened(text)}", value))
         if not found:
             raise UserError(f"{path}: holds no text: expected a text a line")
         return found

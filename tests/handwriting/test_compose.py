@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from apps.core.errors import UserError
-from apps.handwriting.compose import Speller, compose
+from apps.handwriting.compose import Speller, compose, natural
+from apps.handwriting.config import HandwritingConfig
 from apps.handwriting.distort import Ranges
 from apps.handwriting.ink import Ink
 from apps.handwriting.readers import Record
@@ -20,6 +21,13 @@ def letter(text, writer, size=100.0):
 
 
 LETTERS = [letter(c, w, 50.0 + 10 * int(w)) for c in "agl" for w in "12"]
+
+
+def test_digits_that_are_no_number():
+    """ "²" is a digit to Python, but none of `int`."""
+    assert sorted(["10", "²", "9"], key=natural) == ["9", "10", "²"]
+    with pytest.raises(UserError, match="compose=3-²: expected lengths such as 3-8"):
+        HandwritingConfig(compose="3-²").composed_lengths()
 
 
 def test_letters_stand_between_the_lines_of_their_kind():

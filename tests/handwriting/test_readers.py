@@ -283,6 +283,30 @@ def test_missing_path_and_folder_without_ink(tmp_path):
         readers.collect(tmp_path / "a.zip")
 
 
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_damaged_archive_members_are_bad_records(tmp_path, method):
+    path = tmp_path / "ink.zip"
+    with zipfile.ZipFile(path, "w", method) as file:
+        file.writestr("1/0_a.txt", "a\n" + "".join(f"{i} 2 0\n" for i in range(500)))
+        file.writestr("1/1_b.txt", samples.GW)
+        first = file.infolist()[0]
+    data = bytearray(path.read_bytes())
+    begin = first.header_offset + 30 + len(first.filename)
+    data[begin + 10 : begin + 30] = b"\xff" * 20
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"0_a\.txt: damaged archive member: .+--skip"):
+        readers.collect(path)
+    good, bad = readers.collect(path, skip_bad=True)
+    assert (len(good), len(bad)) == (1, 1)
+
+
+def test_a_name_too_long_for_a_file():
+    with pytest.raises(UserError, match="there is no such file"):
+        readers.collect("x" * 300)
+
+
 def test_archive_members_are_bounded(tmp_path, monkeypatch):
     from apps.handwriting.readers import tree
 

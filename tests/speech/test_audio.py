@@ -54,6 +54,7 @@ def test_channels_are_averaged(tmp_path):
 
 def test_missing_file(tmp_path):
     assert "there is no such file" in error_of(tmp_path / "no.wav")
+    assert "there is no such file" in error_of(tmp_path / ("x" * 300 + ".wav"))
 
 
 def test_folder(tmp_path):

@@ -53,6 +53,11 @@ def test_files_that_are_none(tmp_path, content, part):
         list(sound.file_pieces(str(path)))
 
 
+def test_a_name_too_long_for_a_file():
+    with pytest.raises(UserError, match="there is no such recording"):
+        list(sound.file_pieces("x" * 300 + ".wav"))
+
+
 def test_a_sample_that_is_no_number(tmp_path):
     path = tmp_path / "nan.wav"
     samples = tone(300)
@@ -73,6 +78,19 @@ def test_standard_input(tmp_path, monkeypatch):
         )
         with pytest.raises(UserError, match="middle of a 16-bit sample"):
             next(pieces)
+
+
+def test_standard_input_without_sound(tmp_path, monkeypatch):
+    path = tmp_path / "raw"
+    path.touch()
+    with path.open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        with pytest.raises(UserError, match="standard input: is empty"):
+            list(sound.standard_input_pieces())
+    # What Python makes of `<&-`.
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UserError, match="standard input: is closed"):
+        list(sound.standard_input_pieces())
 
 
 class FakeDevice:

@@ -41,6 +41,14 @@ def test_folder_with_speech_commands_lists(word_folder):
     assert sum(counts(recordings, "train").values()) == 45
 
 
+def test_speech_commands_lists_in_another_encoding(word_folder):
+    (word_folder / "validation_list.txt").write_bytes("high/é.wav".encode("latin-1"))
+    with pytest.raises(
+        UserError, match=r"validation_list\.txt: byte 0xe9 is not UTF-8"
+    ):
+        sources.find(str(word_folder), SPLITS)
+
+
 def table(folder, name, rows, header="file,class"):
     text = "\n".join([header, *(",".join(row) for row in rows)]) + "\n"
     (folder / f"{name}.csv").write_text(text, encoding="utf-8")
@@ -73,6 +81,7 @@ def test_train_table_alone_gives_a_validation_split(word_folder):
         ("file,class", [], "lists no clips"),
         ("file,class", [("high/a_0.wav", "high"), ("no.wav", "high")], "line 3"),
         ("file,class", [("high/a_0.wav", "")], "expected a file and a class"),
+        ("file,class", [("x" * 300 + ".wav", "high")], "line 2: there is no file"),
     ],
 )
 def test_bad_tables(word_folder, header, rows, part):
@@ -128,6 +137,20 @@ def test_missing_folder(fails, tmp_path):
     run = tmp_path / "run"
     line = fails("train", "--workdir", run, "--data", tmp_path / "no")
     assert "there is no such folder" in line and not run.exists()
+
+
+def test_names_too_long_for_a_file(fails, tmp_path):
+    from apps.speech.trained import open_trained
+
+    name = "x" * 300
+    line = fails("train", "--workdir", tmp_path / "run", "--data", name)
+    assert "there is no such folder" in line
+    line = fails("predict", f"{name}.tflite", "a.wav")
+    assert "there is no such model file" in line
+    with pytest.raises(UserError, match="there is no such model file"):
+        open_trained(name, "adapt")
+    with pytest.raises(UserError, match="there is no such file or folder"):
+        sources.read_noise([name], "--noise", 1.0)
 
 
 def test_empty_folder(fails, tmp_path):
@@ -199,6 +222,7 @@ def test_clips_of_other_rates_and_channels_are_taken(word_folder):
         ("hihg,low", "did you mean 'high'?"),
         ("high,,low", "holds an empty word"),
         ("high,high", "'high' is there twice"),
+        ("high,High", "'high' is there twice"),
         ("high,silence", "cannot be a keyword"),
     ],
 )

@@ -27,6 +27,21 @@ def test_words_and_counts(spoken):
     assert sum(clip.word == UNKNOWN for clip in train) == 8
 
 
+def test_other_words_that_sound_like_a_keyword_are_not_spoken():
+    """They would be taught as `unknown`, in the voices that say the keyword."""
+    made = speak(("Open", "7", "too"), "en-us", 1, 0, ("val",))
+    said = {clip.word for clip in made.clips}
+    alike = {"open", "seven", "two"}
+    assert said == {"Open", "7", "too", UNKNOWN, *OTHER_WORDS} - alike
+
+
+@pytest.mark.parametrize("words", [("two", "too"), ("7", "seven"), ("Stop", "stop")])
+def test_keywords_that_sound_the_same(words):
+    message = f"{words[0]!r} and {words[1]!r} sound the same"
+    with pytest.raises(UserError, match=message):
+        speak(words, "en-us", 1, 0, ("train",))
+
+
 def test_no_voice_is_in_two_splits(spoken):
     speakers = [{c.speaker for c in spoken.split(name, 0.1)} for name in SPLITS]
     assert len(set.union(*speakers)) == sum(map(len, speakers))
@@ -130,6 +145,22 @@ def test_a_sentence_is_too_long():
 def test_unknown_language():
     with pytest.raises(UserError, match="espeak-ng has no voice 'xx'"):
         speak(("yes",), "xx", 1, 0, ("train",))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("yes", "--voice", "bogus"), "--voice bogus: espeak-ng has no such variant"),
+        (("yes", "--language", "xx"), "language xx: espeak-ng has no voice 'xx'"),
+        (("привет",), "choose its language with --language CODE"),
+        (("!!!",), "'!!!': espeak-ng cannot say it"),
+    ],
+)
+def test_say_names_its_own_options(fails, tmp_path, arguments, part):
+    out = tmp_path / "word.wav"
+    line = fails("say", *arguments, "--out", out)
+    assert part in line and not out.exists()
+    assert "--words" not in line and "--set" not in line
 
 
 def test_the_command_line_says_it_in_one_line(fails, tmp_path):

@@ -1,6 +1,8 @@
 """The text application's command line: the whole way on a small CSV, bad input."""
 
 import json
+import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from apps.text.batches import WordBatches, class_weights
 from apps.text.config import TextConfig
 from apps.text.explain import word_effects
 from apps.text.task import TextTask, decode, encode
+from seqcore import read_metadata
+from seqcore.export import write_metadata
 
 SMALL = (
     *("--config", "clstm"),
@@ -88,6 +92,30 @@ def test_exports_a_fixed_length(run, messages, tmp_path, capsys):
     text.write_text("lost " * 20)
     line = fails(capsys, "predict", out / "model.tflite", text)
     assert "has 99 bytes: this file takes 64 at most" in line
+
+
+def test_predict_reads_utf_8_whatever_the_data_was_in(run, tmp_path, capsys):
+    """A file that was trained on data in UTF-16 takes UTF-8 as any other."""
+    model, text = tmp_path / "model.tflite", tmp_path / "new.txt"
+    shutil.copy(run / "model.tflite", model)
+    metadata = read_metadata(model)
+    metadata["settings"]["encoding"] = "utf-16"
+    write_metadata(model, metadata)
+    for encoding in ("utf-8", "utf-16"):
+        text.write_bytes("WALLET é stolen\nCold Ċ rain\n".encode(encoding))
+        more = () if encoding == "utf-8" else ("--encoding", encoding)
+        rows = answer(capsys, "predict", model, text, *more)
+        assert [row["candidates"][0]["label"] for row in rows] == ["card", "weather"]
+        assert rows[1]["file"].endswith("new.txt line 2: Cold Ċ rain")
+    assert "add --encoding utf-16" in fails(capsys, "predict", model, text)
+    line = fails(capsys, "predict", model, text, "--encoding", "hex")
+    assert "encoding hex: there is no such encoding" in line
+
+
+def test_predict_on_closed_standard_input(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UserError, match="standard input: is closed"):
+        TextTask(TextConfig()).read("-")
 
 
 def fails(capsys, *arguments):

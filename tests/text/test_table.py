@@ -103,6 +103,9 @@ HEADER = "text,label\n"
         ("a.csv", "", "the train split holds no texts"),
         ("a.csv", HEADER, "the train split holds no texts"),
         ("a.jsonl", '{"text": "a", "label": "x"}\n{"text"\n', "line 2: is not JSON"),
+        ("a.jsonl", "[" * 100_000 + "\n", "line 1: is not JSON"),
+        ("a.jsonl", '{"words": "a", "label": "x"}\n',
+         r"line 1: no text column among .*--text-column NAME \(or leave"),
         ("a.jsonl", "[1]\n", "line 1: is not a JSON object"),
         ("a.jsonl", '{"text": 3, "label": "x"}\n', "line 1: the text must be a str"),
         ("a.txt", "hello\n", "line 1: does not begin with __label__"),
@@ -127,8 +130,26 @@ def test_missing_data_and_encoding(tmp_path):
     with pytest.raises(UserError, match="there is no such file or folder"):
         find(str(tmp_path / "none.csv"), Format())
     path = write(tmp_path, "a.csv", HEADER + "a,x\n")
-    with pytest.raises(UserError, match="encoding klingon: there is no such"):
-        find(str(path), Format(encoding="klingon"))
+    for name in ("klingon", "hex", "undefined"):
+        with pytest.raises(UserError, match=f"encoding {name}: there is no such"):
+            find(str(path), Format(encoding=name))
+    write(tmp_path, "classes/x/1.txt", "a")
+    with pytest.raises(UserError, match="encoding undefined: there is no such"):
+        find(str(tmp_path / "classes"), Format(encoding="undefined"))
+    with pytest.raises(UserError, match="there is no such file or folder"):
+        find("x" * 300, Format())
+
+
+def test_an_encoding_that_does_not_say_which_byte(tmp_path):
+    path = write(tmp_path, "a.csv", HEADER + "xn--a!,x\n")
+    with pytest.raises(UserError, match="line 2: it is not idna: if the file"):
+        find(str(path), Format(encoding="idna"))
+
+
+def test_a_number_of_a_column_is_written_in_decimal_digits(tmp_path):
+    path = write(tmp_path, "a.csv", HEADER + "a,x\n")
+    with pytest.raises(UserError, match="no column '²' among 'text', 'label'"):
+        find(str(path), Format(text_column="²", label_column="³"))
 
 
 def test_bad_rows_are_counted_when_asked(tmp_path):
@@ -138,6 +159,15 @@ def test_bad_rows_are_counted_when_asked(tmp_path):
     assert corpus.splits["train"][1].source.endswith("a.csv line 6")
     assert corpus.bad.count == 3
     assert "byte 0xff" in corpus.bad.first
+
+
+def test_json_objects_without_a_text_are_bad_rows(tmp_path):
+    lines = ({"text": "a", "label": "x"}, {"label": "x"}, {"text": "b"})
+    content = "\n".join(map(json.dumps, lines)) + "\n" + "[" * 100_000
+    corpus = find(str(write(tmp_path, "a.jsonl", content)), Format(skip_bad=True))
+    assert [row.text for row in corpus.splits["train"]] == ["a"]
+    assert corpus.bad.count == 3
+    assert "line 2: no text column among 'label'" in corpus.bad.first
 
 
 def test_split_is_stratified_seeded_and_keeps_duplicates_together():

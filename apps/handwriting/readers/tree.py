@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,11 @@ from apps.core.errors import UserError
 from apps.handwriting.readers.record import MAX_BYTES, BadRecord
 
 MAX_FILES = 500_000
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(EOFError, OSError, RuntimeError, ValueError),
+)
+"""What `zipfile` raises at archives that are cut short, altered or encrypted."""
 
 
 def read_bytes(path: str | os.PathLike, limit: int = MAX_BYTES) -> bytes:
@@ -68,14 +75,15 @@ def members(path: str | os.PathLike) -> Iterator[tuple[str, bytes | BadRecord]]:
                 try:
                     with archive.open(info) as member:
                         data = member.read(MAX_BYTES + 1)
-                except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-                    yield name, BadRecord(name, f"damaged archive member: {error}")
+                except _DAMAGED as error:
+                    problem = str(error) or "it ends early"
+                    yield name, BadRecord(name, f"damaged archive member: {problem}")
                     continue
                 if len(data) > MAX_BYTES:
                     yield name, BadRecord(name, f"is larger than {MAX_BYTES} bytes")
                     continue
                 yield name, data
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except _DAMAGED as error:
         raise UserError(f"{path}: is not a readable .zip archive: {error}") from error
 
 

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import functools
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -204,6 +205,10 @@ def exit_status(command: Callable[[], None]) -> int:
         0, or 2 after a mistake of the user's (one line on standard error),
         or 130 when interrupted, or 141 when nobody reads the output any more.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A name of a file need not be text; that is no reason to stop.
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
     try:
         command()
         sys.stdout.flush()
@@ -215,9 +220,22 @@ def exit_status(command: Callable[[], None]) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # As after `| head`. What is left in the buffer would fail again at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 141
+    except OSError as error:
+        _drop_output()
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        return 2
+
+
+def _drop_output() -> None:
+    """After a failed write, as with `| head` or a full disk: what is left in the buffer
+    would fail again at the end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(app: App, arguments: argparse.Namespace) -> None:

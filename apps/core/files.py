@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,13 +36,35 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
         else:
             temporary.replace(path)
-    except PermissionError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    except _native_errors() as error:
+        raise _cannot_write(path, error) from error
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def _native_errors() -> tuple[type[Exception], ...]:
+    """What TensorFlow and libsndfile raise where a file cannot be written.
+
+    Looked up when something has gone wrong: importing TensorFlow takes seconds.
+    """
+    found: list[type[Exception]] = []
+    if tensorflow := sys.modules.get("tensorflow"):
+        errors = tensorflow.errors
+        found += [errors.ResourceExhaustedError, errors.PermissionDeniedError]
+    if soundfile := sys.modules.get("soundfile"):
+        found.append(soundfile.LibsndfileError)
+    return tuple(found)
+
+
+def _cannot_write(path: Path, error: BaseException) -> UserError:
+    reason = error.strerror if isinstance(error, OSError) else None
+    reason = reason or (str(error).strip().splitlines() or ["unknown reason"])[0]
+    return UserError(f"{path}: cannot be written: {reason[:300]}")
 
 
 def make_folder(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,6 +11,8 @@ import numpy as np
 from apps.core.app import App
 from apps.core.config import TrainingConfig, from_json
 from apps.core.errors import UserError
+
+_DAMAGE = (ValueError, OSError, zipfile.BadZipFile, zlib.error)
 
 
 class Runner(Protocol):
@@ -114,10 +117,15 @@ def load(path: str, app: App) -> Recogniser:
 
     try:
         metadata = read_metadata(path)
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError) as error:
         raise UserError(
             f"{path}: cannot be read as a seqcore model: {_first_line(error)}"
         ) from error
+    if not metadata:
+        raise UserError(
+            f"{path}: carries no metadata of an application: it is cut short, or was "
+            "not made by one"
+        )
     if metadata.get("app") != app.name:
         raise UserError(
             f"{path}: is a model of apps.{metadata.get('app', '?')}, "
@@ -129,7 +137,7 @@ def load(path: str, app: App) -> Recogniser:
     app.make_task(app.configs[app.default_config])  # registers the app's layers
     try:
         runner = open_runner(os.fspath(file))
-    except (ValueError, OSError, RuntimeError, TypeError, KeyError) as error:
+    except (*_DAMAGE, RuntimeError, TypeError, KeyError) as error:
         raise UserError(f"{path}: is damaged: {_first_line(error)}") from error
     return Recogniser(path, metadata, runner)
 

@@ -11,11 +11,14 @@ saved_model/  model.tflite  report.md  figures/  model_card.md   when done
 ```
 """
 
+import contextlib
 import dataclasses
 import json
+import os
 import platform
 import shutil
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,11 @@ from apps.core import files
 from apps.core.app import App
 from apps.core.config import TrainingConfig, from_json, to_json
 from apps.core.errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 LIBRARIES = ("seqcore", "keras", "tensorflow", "ai-edge-litert", "numpy")
 
@@ -80,6 +88,7 @@ class RunDirectory:
         config_name: str,
         config: TrainingConfig,
         source: str | None,
+        fingerprint: str,
     ) -> None:
         """Makes the folder a run, by its config.json."""
         files.write_json(
@@ -88,9 +97,38 @@ class RunDirectory:
                 "app": app.name,
                 "config": config_name,
                 "data": source,
+                "fingerprint": fingerprint,
                 "settings": to_json(config),
             },
         )
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps other trainings out of the folder until the end of the process.
+
+        Raises:
+            UserError: one is at work there, or the folder cannot be made.
+        """
+        new = not self.path.exists()
+        files.make_folder(self.path)
+        try:
+            with _locked(self.path):
+                yield
+        finally:
+            if new:
+                with contextlib.suppress(OSError):
+                    self.path.rmdir()  # if nothing came of it
+
+    def check_data(self, record: dict[str, Any], fingerprint: str) -> None:
+        """Raises:
+        UserError: the data is not what the run began with.
+        """
+        # Runs of before the fingerprint have none.
+        if record.get("fingerprint", fingerprint) != fingerprint:
+            raise UserError(
+                f"{self.path}: the data is not what the run began with: "
+                "put it back, or train anew in another --workdir"
+            )
 
     @classmethod
     def resume(cls, path: str, app: App) -> tuple["RunDirectory", dict[str, Any]]:
@@ -115,13 +153,17 @@ class RunDirectory:
         for key in ("config", "data", "settings"):
             if key not in record:
                 raise UserError(f"{run.config}: is damaged: it lacks {key!r}")
+        kinds = {"config": str, "data": str | None, "settings": dict}
+        for key, kind in kinds.items():
+            if not isinstance(record[key], kind):
+                raise UserError(f"{run.config}: is damaged: {key!r} is {record[key]!r}")
         if record["config"] not in app.configs:
             raise UserError(
                 f"{run.config}: there is no configuration {record['config']}: "
                 "the run was made by another version of seqcore"
             )
-        kind = type(app.configs[app.default_config])
-        settings = from_json(kind, record["settings"], str(run.config))
+        made = type(app.configs[app.default_config])
+        settings = from_json(made, record["settings"], str(run.config))
         return run, record | {"settings": settings.validated()}
 
     def note_versions(self) -> None:
@@ -139,11 +181,18 @@ class RunDirectory:
     def history(self) -> list[dict[str, Any]]:
         if not self.metrics.exists():
             return []
-        return [json.loads(line) for line in self.metrics.read_text().splitlines()]
+        try:
+            lines = self.metrics.read_text(encoding="utf-8").splitlines()
+            return [json.loads(line) for line in lines]
+        except ValueError as error:
+            raise UserError(
+                f"{self.metrics}: is damaged: put it back, or train anew in another "
+                "--workdir"
+            ) from error
 
     def last_checkpoint(self) -> tuple[int, Path] | None:
         """(epochs finished, folder) of the newest complete checkpoint."""
-        found = sorted(self.checkpoints.glob("epoch-*"))
+        found = sorted(self.checkpoints.glob("epoch-" + 5 * "[0-9]"))
         return (int(found[-1].name[6:]), found[-1]) if found else None
 
     def checkpoint(self, epoch: int):
@@ -155,6 +204,29 @@ class RunDirectory:
         for folder in self.checkpoints.iterdir():
             if folder.name != f"epoch-{keep:05d}":
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """The folder itself is locked: no file stays behind, whatever happens."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise UserError(
+            f"{folder}: another training is at work there: wait for it, or choose "
+            "another --workdir"
+        ) from error
+    except OSError:
+        pass  # a network drive without locks
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def versions() -> dict[str, str]:

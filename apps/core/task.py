@@ -7,6 +7,7 @@ inherits the rest; a task with other targets (a transcript) overrides
 
 import abc
 import dataclasses
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -44,6 +45,17 @@ class Data:
     splits: dict[str, Split]
     description: dict[str, Any]
     """Name, licence, citation, sizes: goes into report, card and exported file."""
+
+    def fingerprint(self) -> str:
+        """Tells data from other data of the same place: labels, targets, and the
+        sizes of the inputs (not their values, which a synthesiser need not repeat to
+        the last bit)."""
+        digest = hashlib.sha256(repr(self.labels).encode("utf-8", "surrogatepass"))
+        for name, split in sorted(self.splits.items()):
+            digest.update(f"{name} {len(split)}".encode())
+            for value, target in zip(split.inputs, split.targets, strict=True):
+                digest.update(f"{np.shape(value)} {target}".encode())
+        return digest.hexdigest()
 
 
 class Task(abc.ABC, Generic[C]):

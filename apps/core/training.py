@@ -71,8 +71,21 @@ def reseed(model: keras.Model, seed: int, epoch: int) -> None:
         state.assign(rng.integers(0, 2**31, size=state.shape).astype(state.dtype))
 
 
-def fit(task: Task, data: Data, run: RunDirectory, metadata: dict[str, Any]) -> None:
-    """Trains from the run's last checkpoint (or the start) to the end.
+def build(task: Task, data: Data) -> keras.Model:
+    """The model to train, as the seed begins it."""
+    keras.utils.set_random_seed(task.config.seed)
+    return task.build_model(data)
+
+
+def fit(
+    task: Task,
+    data: Data,
+    model: keras.Model,
+    run: RunDirectory,
+    metadata: dict[str, Any],
+) -> None:
+    """Trains what `build` made from the run's last checkpoint (or the start) to the
+    end.
 
     Leaves the best epoch's model, by `task.monitor` on the validation split (or
     the last epoch's, where the settings say so), in the run's model.keras, with
@@ -83,8 +96,6 @@ def fit(task: Task, data: Data, run: RunDirectory, metadata: dict[str, Any]) -> 
             loss that is no longer a number.
     """
     config = task.config
-    keras.utils.set_random_seed(config.seed)
-    model = task.build_model(data)
     batches = task.training_batches(data.splits["train"])
     if len(batches) == 0:
         raise UserError("the training split is empty")
@@ -97,7 +108,14 @@ def fit(task: Task, data: Data, run: RunDirectory, metadata: dict[str, Any]) -> 
     checkpoint = run.last_checkpoint()
     if checkpoint:
         first, folder = checkpoint
-        trained.load_weights(folder / "state.weights.h5")
+        weights = folder / "state.weights.h5"
+        try:
+            trained.load_weights(weights)
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(
+                f"{weights}: is damaged, or of another model: train anew in another "
+                "--workdir"
+            ) from error
         average.load(folder / "average.npz")
         state = files.read_json(folder / "state.json")
     history = run.history()[:first]

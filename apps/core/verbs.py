@@ -2,6 +2,7 @@
 
 import json
 import sys
+import zipfile
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -57,17 +58,43 @@ def train(app: App, arguments: Namespace) -> None:
         record = {"config": name, "data": arguments.data}
         run = RunDirectory.unused(arguments.workdir)
     task = app.make_task(config)
-    _say("reading data")
-    data = task.load(record["data"], ("train", "val"))
-    if not arguments.resume:
-        run.start(app, record["config"], config, arguments.data)
-    run.note_versions()
-    for name, split in data.splits.items():
-        _say(f"{name}: {len(split)} examples, {len(data.labels)} labels")
-    metadata = _metadata(app, task, data, record)
-    training.fit(task, data, run, metadata)
-    summary = _finish(app, task, data, run, record)
+    _check_quantization(app, task, config.quantize, "quantize=")
+    with run.alone():
+        _say("reading data")
+        data = task.load(record["data"], ("train", "val"))
+        _check_labels(data)
+        model = training.build(task, data)
+        # What fails before here leaves no run that would be in the way of the next.
+        if arguments.resume:
+            run.check_data(record, data.fingerprint())
+        else:
+            run.start(app, record["config"], config, arguments.data, data.fingerprint())
+        run.note_versions()
+        for name, split in data.splits.items():
+            _say(f"{name}: {len(split)} examples, {len(data.labels)} labels")
+        metadata = _metadata(app, task, data, record)
+        training.fit(task, data, model, run, metadata)
+        summary = _finish(app, task, data, run, record)
     _emit(arguments, summary, _train_text(summary))
+
+
+def _check_quantization(app: App, task: Task, quantize: str, named: str) -> None:
+    if quantize not in task.quantizations:
+        raise UserError(
+            f"{named}{quantize}: not for models of apps.{app.name}: "
+            f"choose from {', '.join(task.quantizations)}"
+        )
+
+
+def _check_labels(data: Data) -> None:
+    """Before the training: a file cannot carry what is no text."""
+    for label in data.labels:
+        try:
+            label.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise UserError(
+                f"the label {label!r} is not valid UTF-8: rename it in the data"
+            ) from error
 
 
 def _metadata(app: App, task: Task, data: Data, record: dict[str, Any]):
@@ -91,8 +118,14 @@ def _finish(
     from seqcore import read_metadata
 
     record = record | {"command": _command(app, record, task, run)}
-    model = keras.saving.load_model(run.best_model, compile=False)
-    metadata = read_metadata(run.best_model)
+    try:
+        model = keras.saving.load_model(run.best_model, compile=False)
+        metadata = read_metadata(run.best_model)
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{run.best_model}: is damaged: put it back, or train anew in another "
+            "--workdir"
+        ) from error
     # Saved while training, the file holds the optimizer's state: twice the weights.
     training.save_model(model, run.best_model, metadata)
     _say("exporting and evaluating the exported files")
@@ -181,11 +214,7 @@ def export(app: App, arguments: Namespace) -> None:
     loaded = recogniser.load(arguments.model, app)
     representative = None
     task = app.make_task(_settings(app, arguments, loaded))
-    if arguments.quantize not in task.quantizations:
-        raise UserError(
-            f"--quantize {arguments.quantize}: not for models of apps.{app.name}: "
-            f"choose from {', '.join(task.quantizations)}"
-        )
+    _check_quantization(app, task, arguments.quantize, "--quantize ")
     if arguments.quantize == "int8":
         data = task.load(arguments.data, ("train",), loaded.labels)
         representative = list(task.representative_inputs(data.splits["train"], 100))
@@ -245,4 +274,5 @@ def inspect(app: App, arguments: Namespace) -> None:
 
 
 def _emit(arguments: Namespace, value: Any, text: str) -> None:
-    print(json.dumps(value, ensure_ascii=False) if arguments.json else text)
+    # Escaped, it is valid JSON in every locale and whatever a file is called.
+    print(json.dumps(value) if arguments.json else text)

@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
     share = 1.0 if config.streams else config.unknown_share
     # `unknown` was made as frequent as `share` of the words that the model has.
     others = rest - {UNKNOWN}
-    heard = len(others)
+    heard = float(len(others))
     if UNKNOWN in rest:
         heard += share * (len(words) + len(others))
     weight = share * len(words) / heard

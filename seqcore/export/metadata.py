@@ -13,6 +13,7 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -82,12 +83,18 @@ def _read_zip_entry(path: Path) -> bytes | None:
     # Keras's own archive has a metadata.json too; ours must not collide with it.
     name = _KERAS_ENTRY if path.suffix == ".keras" else METADATA_NAME
     try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(name) if name in archive.namelist() else None
+        archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile:
         if path.suffix == ".keras":
             raise ValueError(f"{path}: not a .keras file, or cut short") from None
         return None
+    with archive:
+        if name not in archive.namelist():
+            return None
+        try:
+            return archive.read(name)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise ValueError(f"{path}: its {name} is damaged ({error})") from None
 
 
 _KERAS_ENTRY = "seqcore.json"
@@ -101,9 +108,12 @@ def write_metadata(path: str | os.PathLike, metadata: Mapping[str, Any]) -> None
 
     Raises:
         ValueError: ``path`` is no such file, or the metadata is not plain JSON.
+        OSError: The file cannot be written.
     """
     path = Path(path)
     text = encode(metadata)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         if path.suffix == ".tflite":
@@ -116,7 +126,7 @@ def write_metadata(path: str | os.PathLike, metadata: Mapping[str, Any]) -> None
                         new.writestr(entry, old.read(entry))
                 new.writestr(_KERAS_ENTRY, text)
         os.replace(temporary, path)
-    except (OSError, zipfile.BadZipFile) as error:
+    except zipfile.BadZipFile as error:
         raise ValueError(
             f"{path}: not a {path.suffix or 'model'} file that opens ({error})"
         ) from None

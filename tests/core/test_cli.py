@@ -7,6 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -151,6 +152,8 @@ def test_resume_errors(capsys, trained, tmp_path):
         ("[]", "is damaged: it holds no JSON object"),
         ({"data": ...}, "is damaged: it lacks 'data'"),
         ({"config": "gone"}, "no configuration gone"),
+        ({"config": ["small"]}, "is damaged: 'config' is ['small']"),
+        ({"settings": []}, "is damaged: 'settings' is []"),
         ({"settings": {"seed": -1}}, "seed=-1: must be in [0, 2^32)"),
         ({"settings": {"units": 1.5}}, "units=1.5: must be a whole number"),
         ({"settings": {"noise": True}}, "noise=True: must be a number"),
@@ -201,6 +204,55 @@ def test_export_quantised(capsys, trained, tmp_path):
         assert json.loads(capsys.readouterr().out)["n"] == 96
 
 
+def test_a_full_disk_is_one_line(trained, tone):
+    """Of what is printed."""
+    if not os.path.exists("/dev/full"):
+        pytest.skip("needs /dev/full")
+    run = f"toy.run('predict', {str(trained / 'model.keras')!r}, {tone!r})"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                f"from tests.core import toy; raise SystemExit({run})",
+            ],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 2
+    assert "error: " in done.stderr and "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_name_that_is_no_text(trained, tone, capsys):
+    name = Path(os.fsdecode(os.fsencode(tone) + b"\xe9.npy"))
+    name.write_bytes(Path(tone).read_bytes())
+    capsys.readouterr()
+    assert toy.run("predict", str(trained / "model.keras"), str(name), "--json") == 0
+    out = capsys.readouterr().out
+    assert out.isascii() and json.loads(out)[0]["file"] == str(name)
+
+
+def test_labels_that_are_no_text(tmp_path, capsys, monkeypatch):
+    from tests.core import toy_task
+
+    monkeypatch.setattr(toy_task, "LABELS", ("low", "middle", "caf\udce9"))
+    line = fails(capsys, "train", "--workdir", str(tmp_path / "run"))
+    assert "is not valid UTF-8: rename it" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_forms_that_the_app_does_not_offer(tmp_path, capsys, monkeypatch):
+    from tests.core.toy_task import ToyTask
+
+    monkeypatch.setattr(ToyTask, "quantizations", ("none", "dynamic"))
+    where = ("--workdir", str(tmp_path / "run"))
+    line = fails(capsys, "train", *where, "--set", "quantize=int8")
+    assert "quantize=int8: not for models of apps.toy" in line
+
+
 def test_export_to_where_it_cannot(capsys, trained, tmp_path):
     """One line, and nothing half written."""
     model = str(trained / "model.keras")
@@ -215,6 +267,16 @@ def test_export_to_where_it_cannot(capsys, trained, tmp_path):
     line = fails(capsys, "export", model, "--out", str(own.parent))
     assert "is no SavedModel" in line
     assert [p.name for p in own.parent.rglob("*")] == ["saved_model", "mine.txt"]
+
+
+def _with_a_flaw(path, entry):
+    """The file with four bytes changed in the middle of an entry of its archive."""
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(entry)
+        middle = info.header_offset + 60 + info.compress_size // 2
+    content[middle : middle + 4] = bytes(b ^ 0xFF for b in content[middle : middle + 4])
+    return bytes(content)
 
 
 def test_wrong_models(capsys, trained, tone, tmp_path):
@@ -235,7 +297,18 @@ def test_wrong_models(capsys, trained, tone, tmp_path):
     whole = (trained / "model.tflite").read_bytes()
     cut = tmp_path / "cut.tflite"
     cut.write_bytes(whole[: len(whole) // 2])
-    cases["cut"] = (cut, "cut.tflite")
+    cases["cut"] = (cut, "it is cut short, or was not made by one")
+    plain = tmp_path / "plain.keras"
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]).save(plain)
+    cases["plain"] = (plain, "carries no metadata of an application")
+    for file, entry in (
+        ("model.keras", "model.weights.h5"),
+        ("model.keras", "seqcore.json"),
+        ("model.tflite", "metadata.json"),
+    ):
+        changed = tmp_path / f"changed {entry}{Path(file).suffix}"
+        changed.write_bytes(_with_a_flaw(trained / file, entry))
+        cases[f"changed {entry}"] = (changed, "damaged")
     kcut = tmp_path / "cut.keras"
     kcut.write_bytes((trained / "model.keras").read_bytes()[:4000])
     cases["cut keras"] = (kcut, "cut.keras")

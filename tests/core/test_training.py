@@ -137,7 +137,8 @@ def test_killed_between_the_writes_of_an_epoch(step, config, tmp_path, monkeypat
             fit(tmp_path / "killed", config)
     task = toy.APP.make_task(config)
     run = RunDirectory(tmp_path / "killed")
-    training.fit(task, task.load(None, ("train", "val")), run, {"labels": []})
+    data = task.load(None, ("train", "val"))
+    training.fit(task, data, training.build(task, data), run, {"labels": []})
     found = run.history()
     assert [row["epoch"] for row in found] == [1, 2, 3]
     for a, b in zip(found, whole, strict=True):
@@ -154,6 +155,64 @@ def test_a_run_that_lost_a_file_is_not_resumed(name, finished, tmp_path, capsys)
     assert not (folder / name).exists()
 
 
+def _torn(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+@pytest.mark.parametrize(
+    "name", ["metrics.jsonl", "model.keras", "checkpoint/epoch-00006/state.weights.h5"]
+)
+def test_a_run_with_a_torn_file_is_not_resumed(name, finished, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    (folder / "checkpoint" / "epoch-backup").mkdir()
+    _torn(folder / name)
+    assert toy.run("train", "--workdir", str(folder), "--resume") == 2
+    assert f"{name}: is damaged" in capsys.readouterr().err
+
+
+def test_resume_notices_other_data(finished, tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    load = ToyTask.load
+
+    def other(self, *arguments):
+        data = load(self, *arguments)
+        data.splits["train"].targets[5] = 0  # instead of 2
+        return data
+
+    monkeypatch.setattr(ToyTask, "load", other)
+    assert toy.run("train", "--workdir", str(folder), "--resume") == 2
+    assert "the data is not what the run began with" in capsys.readouterr().err
+    record = json.loads((folder / "config.json").read_text())
+    del record["fingerprint"]  # as runs of before had none
+    (folder / "config.json").write_text(json.dumps(record))
+    assert toy.run("train", "--workdir", str(folder), "--resume") == 0
+
+
+def test_one_training_at_a_time_in_a_folder(tmp_path, capsys):
+    folder = tmp_path / "run"
+    with RunDirectory(folder).alone():
+        assert toy.run("train", "--workdir", str(folder)) == 2
+        assert "another training is at work there" in capsys.readouterr().err
+    assert not folder.exists()  # nothing came of it
+
+
+def test_a_start_that_fails_leaves_no_run(tmp_path, capsys, monkeypatch):
+    """What is wrong is put right, and the same --workdir serves."""
+    folder = tmp_path / "run"
+
+    def refuses(self, data):
+        raise UserError("adapt=nothing: there is no such model file")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ToyTask, "build_model", refuses)
+        assert toy.run("train", "--workdir", str(folder)) == 2
+    assert "adapt=nothing" in capsys.readouterr().err
+    assert not folder.exists()
+    RunDirectory.unused(str(folder))
+
+
 def test_resume_of_a_finished_run_trains_no_further(finished, capsys):
     before = rows(finished)
     assert toy.run("train", "--workdir", str(finished), "--resume", "--json") == 0
@@ -165,8 +224,9 @@ def fit(folder, config):
     """The training loop alone, without export and report."""
     task = toy.APP.make_task(config)
     run = RunDirectory.unused(str(folder))
-    run.start(toy.APP, "small", config, None)
-    training.fit(task, task.load(None, ("train", "val")), run, {"labels": []})
+    data = task.load(None, ("train", "val"))
+    run.start(toy.APP, "small", config, None, data.fingerprint())
+    training.fit(task, data, training.build(task, data), run, {"labels": []})
     return run.history()
 
 

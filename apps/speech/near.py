@@ -1,6 +1,7 @@
 """Words that sound nearly like a keyword, for a detector to learn to refuse."""
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -39,16 +40,34 @@ def is_sound(token: str) -> bool:
     return common(token) in _VOWELS or common(token) in _CONSONANTS
 
 
-def near(spelling: str, rng: np.random.Generator) -> str:
+def near(
+    spelling: str, rng: np.random.Generator, taken: Sequence[str] = (), tries: int = 20
+) -> str:
     """Another word, one or two phonemes away, or the first or second half.
 
     Args:
         spelling: The word in espeak-ng's mnemonics, such as "s'Ev@n".
         rng: Chooses what changes.
+        taken: Words that it must not sound like, in mnemonics: "go" is near "no".
+        tries: How often another is drawn because of them.
 
     Returns:
         Mnemonics; never those that were given.
     """
+    avoided = {_sounds_of(word) for word in taken}
+    for _ in range(tries):
+        made = _changed(spelling, rng)
+        if _sounds_of(made) not in avoided:
+            break
+    return made
+
+
+def _sounds_of(spelling: str) -> tuple[str, ...]:
+    """Its phonemes, without stress and variants."""
+    return tuple(common(token) for token in phonemes_of(spelling) if is_sound(token))
+
+
+def _changed(spelling: str, rng: np.random.Generator) -> str:
     tokens = phonemes_of(spelling)
     sounds = [i for i, token in enumerate(tokens) if is_sound(token)]
     if len(sounds) >= 4 and rng.random() < 0.3:

@@ -163,12 +163,15 @@ def _speak_split(
                 title = f"{word} by {name}, {voice}"
                 clips.append(Clip(word, title, split, voice, pcm))
     engine = synthesiser()
-    for word in keywords if more is not None else ():
-        engine.set_voice(language)
-        spelling = engine.phonemes(word, form=0)
+    engine.set_voice(language)
+    spellings = {
+        word: engine.phonemes(word, form=0)
+        for word in (keywords if more is not None else ())
+    }
+    for word, spelling in spellings.items():
         for take in range(max(1, round(takes * _SPLIT_SHARES[split] * _NEAR_SHARE))):
             rng = np.random.default_rng([seed, take, *f"near {split} {word}".encode()])
-            text = f"[[{near(spelling, rng)}]]"
+            text = f"[[{near(spelling, rng, list(spellings.values()))}]]"
             ways = native(text, language)
             made = _clip(text, ways, voices, split, take, background, rng)
             clips.append(dataclasses.replace(made, word=UNKNOWN))

@@ -23,3 +23,13 @@ def test_near_words_differ_and_stay_near(word):
         halved = "".join(found) in word
         same = sum(a == b for a, b in zip(found, tokens, strict=False))
         assert halved or same >= len(tokens) - 2
+
+
+def test_near_words_are_no_other_keyword():
+    """ "go" is one phoneme from "no", whatever its stress and variant."""
+    rng = np.random.default_rng(0)
+    plain = {near("n'oU", rng) for _ in range(300)}
+    assert "g'oU" in plain and "s'oU" in plain
+    rng = np.random.default_rng(0)
+    made = {near("n'oU", rng, ["n'oU", "goU", "t#'oU"]) for _ in range(300)}
+    assert made & {"s'oU", "d'oU"} and not made & {"g'oU", "t'oU"}

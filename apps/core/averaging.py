@@ -1,7 +1,6 @@
 """The mean of a model's weights over the last steps of its training."""
 
 import contextlib
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps.core.errors import UserError
+from apps.core.recogniser import DAMAGE
 
 
 class Average(keras.callbacks.Callback):
@@ -81,7 +81,7 @@ class Average(keras.callbacks.Callback):
                 (self._steps, *self._averages), stored, strict=True
             ):
                 variable.assign(value)
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (*DAMAGE, EOFError) as error:
             raise UserError(
                 f"{path}: not the averages of this training ({error}): "
                 "train anew in another --workdir"

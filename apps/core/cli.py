@@ -211,7 +211,8 @@ def exit_status(command: Callable[[], None]) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         command()
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return 0
     except UserError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -223,15 +224,21 @@ def exit_status(command: Callable[[], None]) -> int:
         _drop_output()
         return 141
     except OSError as error:
+        # What is missing here is missing by a fault of ours; a full disk is not.
+        if isinstance(error, FileNotFoundError) or error.errno is None:
+            raise
         _drop_output()
         where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        with contextlib.suppress(OSError):
+            print(f"error: {where}{error.strerror or error}", file=sys.stderr)
         return 2
 
 
 def _drop_output() -> None:
     """After a failed write, as with `| head` or a full disk: what is left in the buffer
     would fail again at the end."""
+    if sys.stdout is None:
+        return
     try:
         sys.stdout.flush()
     except OSError:

@@ -1,6 +1,7 @@
 """Writing files so that no reader ever sees half of one."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -11,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from apps.core.errors import UserError
+
+_UNWRITABLE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EACCES, errno.EPERM,
+    errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG,
+}  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -37,14 +43,18 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         else:
             temporary.replace(path)
     except OSError as error:
+        # Another file that is missing is no failure to write this one.
+        if error.errno is not None and error.errno not in _UNWRITABLE:
+            raise
         raise _cannot_write(path, error) from error
     except _native_errors() as error:
         raise _cannot_write(path, error) from error
     finally:
-        if temporary.is_dir():
+        if os.path.isdir(temporary):
             shutil.rmtree(temporary, ignore_errors=True)
         else:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
 
 
 def _native_errors() -> tuple[type[Exception], ...]:

@@ -12,7 +12,11 @@ from apps.core.app import App
 from apps.core.config import TrainingConfig, from_json
 from apps.core.errors import UserError
 
-_DAMAGE = (ValueError, OSError, zipfile.BadZipFile, zlib.error)
+DAMAGE = (
+    ValueError, OSError, RuntimeError, TypeError, KeyError, zipfile.BadZipFile,
+    zlib.error,
+)  # fmt: skip
+"""What Keras and the interpreters raise at a damaged file."""
 
 
 class Runner(Protocol):
@@ -119,7 +123,7 @@ def load(path: str, app: App) -> Recogniser:
         metadata = read_metadata(path)
     except (ValueError, OSError) as error:
         raise UserError(
-            f"{path}: cannot be read as a seqcore model: {_first_line(error)}"
+            f"{path}: cannot be read as a seqcore model: {first_line(error)}"
         ) from error
     if not metadata:
         raise UserError(
@@ -137,11 +141,11 @@ def load(path: str, app: App) -> Recogniser:
     app.make_task(app.configs[app.default_config])  # registers the app's layers
     try:
         runner = open_runner(os.fspath(file))
-    except (*_DAMAGE, RuntimeError, TypeError, KeyError) as error:
-        raise UserError(f"{path}: is damaged: {_first_line(error)}") from error
+    except DAMAGE as error:
+        raise UserError(f"{path}: is damaged: {first_line(error)}") from error
     return Recogniser(path, metadata, runner)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__

@@ -104,20 +104,22 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Keeps other trainings out of the folder until the end of the process.
+        """Keeps other trainings out of the folder, where the system can (not on
+        Windows, nor on network drives without locks).
 
         Raises:
             UserError: one is at work there, or the folder cannot be made.
         """
         new = not self.path.exists()
         files.make_folder(self.path)
-        try:
-            with _locked(self.path):
+        with _locked(self.path):
+            try:
                 yield
-        finally:
-            if new:
-                with contextlib.suppress(OSError):
-                    self.path.rmdir()  # if nothing came of it
+            finally:
+                # If nothing came of it; and only by who has the lock.
+                if new:
+                    with contextlib.suppress(OSError):
+                        self.path.rmdir()
 
     def check_data(self, record: dict[str, Any], fingerprint: str) -> None:
         """Raises:
@@ -214,19 +216,25 @@ def _locked(folder: Path) -> Iterator[None]:
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise UserError(
-            f"{folder}: another training is at work there: wait for it, or choose "
-            "another --workdir"
-        ) from error
-    except OSError:
-        pass  # a network drive without locks
-    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise _busy(folder) from error
+        except OSError:
+            pass  # a network drive without locks
+        # Between opening and locking, another may have removed it as empty.
+        if not (folder.exists() and os.path.samestat(os.fstat(handle), folder.stat())):
+            raise _busy(folder)
         yield
     finally:
         os.close(handle)
+
+
+def _busy(folder: Path) -> UserError:
+    return UserError(
+        f"{folder}: another training is at work there: wait for it, or choose another "
+        "--workdir"
+    )
 
 
 def versions() -> dict[str, str]:

@@ -14,6 +14,7 @@ from apps.core import files
 from apps.core.averaging import Average
 from apps.core.batches import Batches
 from apps.core.errors import UserError
+from apps.core.recogniser import first_line
 from apps.core.rundir import RunDirectory
 from apps.core.task import Data, Task
 
@@ -114,7 +115,7 @@ def fit(
         except (OSError, ValueError, KeyError) as error:
             raise UserError(
                 f"{weights}: is damaged, or of another model: train anew in another "
-                "--workdir"
+                f"--workdir ({first_line(error)})"
             ) from error
         average.load(folder / "average.npz")
         state = files.read_json(folder / "state.json")

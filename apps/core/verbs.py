@@ -2,7 +2,6 @@
 
 import json
 import sys
-import zipfile
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -121,10 +120,10 @@ def _finish(
     try:
         model = keras.saving.load_model(run.best_model, compile=False)
         metadata = read_metadata(run.best_model)
-    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+    except recogniser.DAMAGE as error:
         raise UserError(
             f"{run.best_model}: is damaged: put it back, or train anew in another "
-            "--workdir"
+            f"--workdir ({recogniser.first_line(error)})"
         ) from error
     # Saved while training, the file holds the optimizer's state: twice the weights.
     training.save_model(model, run.best_model, metadata)

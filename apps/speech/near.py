@@ -49,7 +49,8 @@ def near(
         spelling: The word in espeak-ng's mnemonics, such as "s'Ev@n".
         rng: Chooses what changes.
         taken: Words that it must not sound like, in mnemonics: "go" is near "no".
-        tries: How often another is drawn because of them.
+        tries: How often one is drawn, at least 1; where every one sounds like one of
+            them, the last is taken.
 
     Returns:
         Mnemonics; never those that were given.

@@ -93,7 +93,7 @@ def _read_zip_entry(path: Path) -> bytes | None:
             return None
         try:
             return archive.read(name)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             raise ValueError(f"{path}: its {name} is damaged ({error})") from None
 
 

@@ -228,7 +228,10 @@ def test_a_full_disk_is_one_line(trained, tone):
 
 def test_a_name_that_is_no_text(trained, tone, capsys):
     name = Path(os.fsdecode(os.fsencode(tone) + b"\xe9.npy"))
-    name.write_bytes(Path(tone).read_bytes())
+    try:
+        name.write_bytes(Path(tone).read_bytes())
+    except OSError:
+        pytest.skip("this file system has names of text alone")
     capsys.readouterr()
     assert toy.run("predict", str(trained / "model.keras"), str(name), "--json") == 0
     out = capsys.readouterr().out
@@ -251,6 +254,7 @@ def test_forms_that_the_app_does_not_offer(tmp_path, capsys, monkeypatch):
     where = ("--workdir", str(tmp_path / "run"))
     line = fails(capsys, "train", *where, "--set", "quantize=int8")
     assert "quantize=int8: not for models of apps.toy" in line
+    assert not (tmp_path / "run").exists()
 
 
 def test_export_to_where_it_cannot(capsys, trained, tmp_path):

@@ -109,6 +109,16 @@ def test_replacing_a_folder(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
+def test_names_too_long_to_write_end_with_one_line(tmp_path):
+    with pytest.raises(UserError, match="cannot be written: File name too long"):
+        files.write_text(tmp_path / ("x" * 250), "text")
+
+
+def test_a_fault_while_writing_stays_what_it_is(tmp_path):
+    with pytest.raises(FileNotFoundError), files.replacing(tmp_path / "new"):
+        (tmp_path / "another").read_text()
+
+
 def test_unwritable_place_is_a_user_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):

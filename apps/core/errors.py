@@ -7,3 +7,9 @@ class UserError(Exception):
     The text names the file (and line), the value that is wrong and the remedy.
     Anything else that escapes is a bug of ours and shows its traceback.
     """
+
+
+def first_line(error: BaseException) -> str:
+    """What another library says of it, as much as a line of ours can hold."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from apps.core.errors import UserError
+from apps.core.errors import UserError, first_line
 
 _UNWRITABLE = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EACCES, errno.EPERM,
@@ -73,8 +73,7 @@ def _native_errors() -> tuple[type[Exception], ...]:
 
 def _cannot_write(path: Path, error: BaseException) -> UserError:
     reason = error.strerror if isinstance(error, OSError) else None
-    reason = reason or (str(error).strip().splitlines() or ["unknown reason"])[0]
-    return UserError(f"{path}: cannot be written: {reason[:300]}")
+    return UserError(f"{path}: cannot be written: {reason or first_line(error)}")
 
 
 def make_folder(path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from apps.core.app import App
 from apps.core.config import TrainingConfig, from_json
-from apps.core.errors import UserError
+from apps.core.errors import UserError, first_line
 
 DAMAGE = (
     ValueError, OSError, RuntimeError, TypeError, KeyError, zipfile.BadZipFile,
@@ -144,8 +144,3 @@ def load(path: str, app: App) -> Recogniser:
     except DAMAGE as error:
         raise UserError(f"{path}: is damaged: {first_line(error)}") from error
     return Recogniser(path, metadata, runner)
-
-
-def first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__

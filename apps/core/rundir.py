@@ -152,11 +152,10 @@ class RunDirectory:
             raise UserError(
                 f"{path}: is a run of apps.{record.get('app')}, not apps.{app.name}"
             )
-        for key in ("config", "data", "settings"):
-            if key not in record:
-                raise UserError(f"{run.config}: is damaged: it lacks {key!r}")
         kinds = {"config": str, "data": str | None, "settings": dict}
         for key, kind in kinds.items():
+            if key not in record:
+                raise UserError(f"{run.config}: is damaged: it lacks {key!r}")
             if not isinstance(record[key], kind):
                 raise UserError(f"{run.config}: is damaged: {key!r} is {record[key]!r}")
         if record["config"] not in app.configs:

@@ -13,8 +13,7 @@ from tqdm import tqdm
 from apps.core import files
 from apps.core.averaging import Average
 from apps.core.batches import Batches
-from apps.core.errors import UserError
-from apps.core.recogniser import first_line
+from apps.core.errors import UserError, first_line
 from apps.core.rundir import RunDirectory
 from apps.core.task import Data, Task
 

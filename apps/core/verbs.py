@@ -10,7 +10,7 @@ from apps.core import config as configs
 from apps.core import exporting, recogniser, report, training
 from apps.core.app import App
 from apps.core.config import TrainingConfig, to_json
-from apps.core.errors import UserError
+from apps.core.errors import UserError, first_line
 from apps.core.rundir import RunDirectory
 from apps.core.task import Data, Task
 
@@ -63,11 +63,12 @@ def train(app: App, arguments: Namespace) -> None:
         data = task.load(record["data"], ("train", "val"))
         _check_labels(data)
         model = training.build(task, data)
+        fingerprint = data.fingerprint()
         # What fails before here leaves no run that would be in the way of the next.
         if arguments.resume:
-            run.check_data(record, data.fingerprint())
+            run.check_data(record, fingerprint)
         else:
-            run.start(app, record["config"], config, arguments.data, data.fingerprint())
+            run.start(app, record["config"], config, arguments.data, fingerprint)
         run.note_versions()
         for name, split in data.splits.items():
             _say(f"{name}: {len(split)} examples, {len(data.labels)} labels")
@@ -123,7 +124,7 @@ def _finish(
     except recogniser.DAMAGE as error:
         raise UserError(
             f"{run.best_model}: is damaged: put it back, or train anew in another "
-            f"--workdir ({recogniser.first_line(error)})"
+            f"--workdir ({first_line(error)})"
         ) from error
     # Saved while training, the file holds the optimizer's state: twice the weights.
     training.save_model(model, run.best_model, metadata)

@@ -1,5 +1,6 @@
 """Words that sound nearly like a keyword, for a detector to learn to refuse."""
 
+import functools
 import re
 from collections.abc import Sequence
 
@@ -63,6 +64,7 @@ def near(
     return made
 
 
+@functools.lru_cache(maxsize=1000)
 def _sounds_of(spelling: str) -> tuple[str, ...]:
     """Its phonemes, without stress and variants."""
     return tuple(common(token) for token in phonemes_of(spelling) if is_sound(token))

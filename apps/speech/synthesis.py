@@ -75,11 +75,10 @@ def speak(
     _check_differ(keywords, keyword_sounds, language)
     for engine in engines:
         check_installed(engine, language)
-    more = [
-        word
-        for word, sound in zip(OTHER_WORDS, _sounds(OTHER_WORDS, language), strict=True)
-        if sound not in keyword_sounds
-    ]
+    more = None
+    if others:
+        sounds = zip(OTHER_WORDS, _sounds(OTHER_WORDS, language), strict=True)
+        more = [word for word, sound in sounds if sound not in keyword_sounds]
     # espeak-ng keeps hidden state from word to word. Only a process of its own
     # makes the clips of a split the same whenever they are made.
     with concurrent.futures.ProcessPoolExecutor(
@@ -88,7 +87,7 @@ def speak(
         work = functools.partial(
             _speak_split,
             keywords,
-            more if others else None,
+            more,
             language,
             takes,
             seed,
@@ -168,10 +167,11 @@ def _speak_split(
         word: engine.phonemes(word, form=0)
         for word in (keywords if more is not None else ())
     }
+    taken = list(spellings.values())
     for word, spelling in spellings.items():
         for take in range(max(1, round(takes * _SPLIT_SHARES[split] * _NEAR_SHARE))):
             rng = np.random.default_rng([seed, take, *f"near {split} {word}".encode()])
-            text = f"[[{near(spelling, rng, list(spellings.values()))}]]"
+            text = f"[[{near(spelling, rng, taken)}]]"
             ways = native(text, language)
             made = _clip(text, ways, voices, split, take, background, rng)
             clips.append(dataclasses.replace(made, word=UNKNOWN))

@@ -2,7 +2,7 @@
 
 import sys
 
-from seqcore.export.cli import main
+from seqcore.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

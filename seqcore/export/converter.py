@@ -12,7 +12,8 @@ from tensorflow.lite.python.convert import mlir_quantize
 
 from seqcore.export.errors import ExportError
 from seqcore.export.flatbuffer import finish, operators_of, shield_calibrator
-from seqcore.export.program import SERVING, Program
+from seqcore.export.program import Program
+from seqcore.export.signatures import SERVING
 from seqcore.export.stderr import quiet
 
 INFERENCE_IO = ("float32", "int8")

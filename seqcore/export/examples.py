@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from seqcore.export.errors import ExportError
-from seqcore.export.program import SERVING, ModelIO, Program
+from seqcore.export.program import ModelIO, Program
 from seqcore.export.selfcheck import chunks
-from seqcore.export.streaming import STREAM
+from seqcore.export.signatures import SERVING, STREAM
 
 _CALIBRATION_CHUNK = 8
 

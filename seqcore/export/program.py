@@ -19,7 +19,6 @@ from seqcore.export.overrides import (
 from seqcore.layers.lowering import lowering
 from seqcore.layers.recurrent import RecurrentLayer
 
-SERVING = "serving_default"
 _AUTOMATIC_NAME = re.compile(r"(keras_tensor|input_layer|input)(_\d+)?$")
 
 

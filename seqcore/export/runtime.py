@@ -10,7 +10,7 @@ import numpy as np
 
 from seqcore.export.errors import ExportError
 from seqcore.export.flatbuffer import parse
-from seqcore.export.program import SERVING
+from seqcore.export.signatures import SERVING
 
 
 class TFLiteRunner:

@@ -12,7 +12,8 @@ from typing import Any
 from seqcore.export.errors import ExportError
 from seqcore.export.lowerings.scan import scan
 from seqcore.export.metadata import encode, write_saved_model_metadata
-from seqcore.export.program import SERVING, Program, check_model, model_io, serving
+from seqcore.export.program import Program, check_model, model_io, serving
+from seqcore.export.signatures import SERVING
 from seqcore.export.tflite import provenance
 
 

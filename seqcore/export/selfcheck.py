@@ -12,7 +12,7 @@ from seqcore.export.errors import ExportError
 from seqcore.export.overrides import overridden, time_distributed_calls
 from seqcore.export.program import ModelIO, with_batch
 from seqcore.export.runtime import TFLiteRunner
-from seqcore.export.streaming import STREAM
+from seqcore.export.signatures import STREAM
 
 # Largest difference allowed between the file and Keras, relative to the largest
 # value of the output where that exceeds 1. Integers are checked by the caller's

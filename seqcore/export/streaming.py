@@ -39,8 +39,6 @@ from seqcore.export.stream_layers import (
 )
 from seqcore.layers.lowering import lowering
 
-STREAM = "stream"
-
 # Layers that see the whole sequence at once, with the reason a user is given.
 _WHOLE_SEQUENCE = {
     keras.layers.Bidirectional: "reads the sequence from its end",

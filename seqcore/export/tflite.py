@@ -19,7 +19,6 @@ from seqcore.export.inspection import constants
 from seqcore.export.lowerings import LOWERINGS, make_lowering
 from seqcore.export.metadata import append_to_tflite, encode, weights_hash
 from seqcore.export.program import (
-    SERVING,
     Program,
     check_model,
     model_io,
@@ -34,7 +33,8 @@ from seqcore.export.selfcheck import (
     check_stream,
     probes,
 )
-from seqcore.export.streaming import STREAM, streaming_signature
+from seqcore.export.signatures import SERVING, STREAM
+from seqcore.export.streaming import streaming_signature
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from seqcore.loading import load_model, start_tensorflow
+
 _MOST_EXAMPLES = 64
 
 
@@ -29,7 +31,8 @@ def run(file: str, data: str | None, out: str | None, loss: str | None) -> Path:
     from seqcore.inspect.figures import new_figure
 
     new_figure(1, 1)  # before the seconds that Keras takes: is matplotlib there?
-    model = load_model(path)
+    start_tensorflow()
+    model = load_model(path, with_loss=True)
     if y is not None and loss is None and not _has_loss(model):
         raise ValueError(
             f"{path}: was saved without a loss: give --loss NAME, such as mse or "
@@ -72,25 +75,6 @@ def read_examples(name: str) -> tuple[Any, Any]:
     if not arrays:
         raise ValueError(f"{name}: holds y alone; the inputs are to be named x")
     return (arrays["x"] if list(arrays) == ["x"] else arrays), y
-
-
-def load_model(path: Path) -> Any:
-    """The model of a .keras file, with its loss if Keras knows it."""
-    import keras
-
-    import seqcore  # noqa: F401  registers the layers that the file names
-
-    reasons = []
-    for with_loss in (True, False):
-        try:
-            return keras.saving.load_model(path, compile=with_loss)
-        except Exception as error:  # Damaged archives raise anything.
-            text = str(error).strip()
-            reasons.append(text.splitlines()[0] if text else type(error).__name__)
-    raise ValueError(
-        f"{path}: Keras cannot load it ({reasons[-1][:300]}). A model of one of the "
-        "applications is looked into by python -m apps.NAME inspect"
-    )
 
 
 def _has_loss(model: Any) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seqcore.inspect.gates import Gates
-from seqcore.inspect.gradients import GradientFlow
-from seqcore.inspect.sensitivity import Memory
+if TYPE_CHECKING:  # they start Keras, which a figure does not need
+    from seqcore.inspect.gates import Gates
+    from seqcore.inspect.gradients import GradientFlow
+    from seqcore.inspect.sensitivity import Memory
 
 _TITLES = {
     "i": "input gate",

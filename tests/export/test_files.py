@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,8 +13,8 @@ import pytest
 
 import seqcore
 from seqcore import LSTM, RNN
+from seqcore.cli import main
 from seqcore.export import ExportError, read_metadata, write_metadata
-from seqcore.export.cli import main
 from seqcore.export.flatbuffer import parse
 from seqcore.export.inspection import inspect_tflite
 from seqcore.export.metadata import weights_hash
@@ -21,6 +22,7 @@ from seqcore.export.micro import arena_bytes, run_micro
 from seqcore.export.runtime import TFLiteRunner
 from tests.export.harness import L, clip, model_of, variable_tensors
 
+ROOT = Path(__file__).parents[2]
 LABELS = {"labels": ["yes", "no"], "units": "m/s", "licence": "CC-BY 4.0"}
 
 
@@ -75,6 +77,31 @@ def test_saved_model_runs_without_seqcore_on_any_batch(model, tmp_path):
     )
     assert folder == tmp_path / "sm"
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model(x), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["--help"], ""),
+        (["export", "none.keras", "--out", "out"], "none.keras: expected a .keras"),
+        (["inspect", "none.keras"], "none.keras: no such file"),
+        (["inspect", "none.tflite"], "none.tflite: no such file"),
+    ],
+)
+def test_the_command_line_answers_before_keras_has_started(tmp_path, arguments, said):
+    """As a user runs it, in a process of its own: at once, and in one line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "seqcore", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONPROFILEIMPORTTIME": "1"},
+    )
+    lines = [x for x in done.stderr.splitlines() if not x.startswith("import time:")]
+    assert len(lines) == (1 if said else 0) and said in "".join(lines)
+    assert done.returncode == (2 if said else 0)
+    assert "argparse" in done.stderr and "tensorflow" not in done.stderr
+    assert " keras" not in done.stderr
 
 
 def test_two_layers_of_a_thousand_steps_stay_small(tmp_path):

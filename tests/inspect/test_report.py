@@ -9,7 +9,7 @@ import pytest
 
 import seqcore
 from seqcore import inspect
-from seqcore.export.cli import main
+from seqcore.cli import main
 from seqcore.layers import tensorflow_kernel
 from tests.inspect.models import data, make
 

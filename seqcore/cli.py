@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seqcore.export.errors import ExportError
+from seqcore.loading import load_model, start_tensorflow
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -115,18 +116,12 @@ def _export(arguments: argparse.Namespace) -> None:
     shape = _shape(arguments.shape) if arguments.shape else None
     data = _examples(arguments.representative) if arguments.representative else None
 
-    import keras
-
-    import seqcore  # noqa: F401  registers the layers that the file names
+    start_tensorflow()
     from seqcore.export.metadata import read_metadata
     from seqcore.export.saved_model import export_saved_model
     from seqcore.export.tflite import export_tflite
 
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Damaged archives raise anything.
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else error
-        raise ExportError(f"{path}: Keras cannot load it ({reason})") from None
+    model = load_model(path)
     metadata = {**read_metadata(path), **metadata}
     folder = Path(arguments.out)
     folder.mkdir(parents=True, exist_ok=True)

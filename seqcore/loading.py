@@ -1,0 +1,50 @@
+"""Models from .keras files, as the command line needs them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from seqcore.export.stderr import quiet
+
+_UNKNOWN_CLASS = re.compile(
+    r"Could not locate class '(\w+)'.*?'module': '([\w.]+)'", re.S
+)
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow, without the words on standard error that no level stops."""
+    with quiet():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()  # looks for a GPU, and says so
+
+
+def load_model(path: Path, *, with_loss: bool = False) -> Any:
+    """The model of a .keras file, and the loss it was saved with if Keras knows it.
+
+    Raises:
+        ValueError: Keras cannot load it.
+    """
+    import keras
+
+    from seqcore.layers import lstm, rnn  # noqa: F401  registers what files name
+
+    try:
+        return keras.saving.load_model(path, compile=with_loss)
+    except Exception as error:  # Damaged archives raise anything.
+        if with_loss:
+            return load_model(path)
+        raise ValueError(f"{path}: Keras cannot load it ({_reason(error)})") from None
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip()
+    if unknown := _UNKNOWN_CLASS.search(text):
+        name, module = unknown.groups()
+        remedy = f"load it in Python after `import {module}`"
+        if module.startswith("apps."):
+            remedy = f"python -m {'.'.join(module.split('.')[:2])} has the same command"
+        return f"{name} of {module} is not known here: {remedy}"
+    return text.splitlines()[0][:300] if text else type(error).__name__

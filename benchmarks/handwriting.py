@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ import numpy as np
 
 import seqcore
 from apps.core import recogniser
+from apps.core.cli import exit_status
 from apps.core.task import Data
 from apps.handwriting import APP, models, writer
 from apps.handwriting.config import CONFIGS, HandwritingConfig
@@ -151,4 +153,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

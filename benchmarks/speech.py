@@ -15,10 +15,13 @@ import argparse
 import dataclasses
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
 import numpy as np
+
+from apps.core.cli import exit_status
 
 SHIPPED = "saved_models/arabic_speech_commands_stream/model.tflite"
 
@@ -154,4 +157,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

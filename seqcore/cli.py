@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seqcore.export.errors import ExportError
-from seqcore.loading import load_model, start_tensorflow
+from seqcore.loading import load_model, read_arrays, start_tensorflow
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -124,30 +124,36 @@ def _export(arguments: argparse.Namespace) -> None:
     model = load_model(path)
     metadata = {**read_metadata(path), **metadata}
     folder = Path(arguments.out)
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    if arguments.format != "saved_model":
-        suffix = "" if arguments.quantize == "none" else f"_{arguments.quantize}"
-        export_tflite(
-            model,
-            folder / f"{path.stem}{suffix}.tflite",
-            quantize=arguments.quantize,
-            inference_io=arguments.inference_io,
-            lowering=arguments.lowering,
-            streaming=arguments.streaming,
-            chunk=arguments.chunk,
-            shape=shape,
-            representative_data=data,
-            metadata=metadata,
-        )
-    if arguments.format != "tflite":
-        target = export_saved_model(model, folder / "saved_model", metadata=metadata)
-        print(f"{target}: SavedModel")
+    try:
+        if arguments.format != "saved_model":
+            suffix = "" if arguments.quantize == "none" else f"_{arguments.quantize}"
+            export_tflite(
+                model,
+                folder / f"{path.stem}{suffix}.tflite",
+                quantize=arguments.quantize,
+                inference_io=arguments.inference_io,
+                lowering=arguments.lowering,
+                streaming=arguments.streaming,
+                chunk=arguments.chunk,
+                shape=shape,
+                representative_data=data,
+                metadata=metadata,
+            )
+        if arguments.format != "tflite":
+            target = folder / "saved_model"
+            export_saved_model(model, target, metadata=metadata)
+            print(f"{target}: SavedModel")
+    finally:
+        if is_new and not any(folder.iterdir()):
+            folder.rmdir()  # nothing could be exported
 
 
 def _read_json(name: str) -> dict[str, Any]:
     try:
         value = json.loads(Path(name).read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ExportError(f"{name}: not a JSON file that opens ({error})") from None
     if not isinstance(value, dict):
         raise ExportError(f"{name}: expected a JSON object")
@@ -165,19 +171,9 @@ def _shape(text: str) -> tuple[int | None, ...]:
 
 def _examples(name: str) -> list[Any]:
     """Examples of a .npy array, or of an .npz with one array per input."""
-    import numpy as np
-
-    try:
-        loaded = np.load(name, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return list(loaded)
-        arrays = {key: loaded[key] for key in loaded.files}
-    except (OSError, ValueError) as error:
-        raise ExportError(f"{name}: not a .npy or .npz that opens ({error})") from None
-    counts = {key: len(array) for key, array in arrays.items()}
-    if len(set(counts.values())) != 1:
-        raise ExportError(f"{name}: the inputs differ in examples, {counts}")
-    keys = list(arrays)
-    return [
-        dict(zip(keys, row, strict=True)) for row in zip(*arrays.values(), strict=True)
-    ]
+    arrays = read_arrays(name)
+    arrays.pop("y", None)  # as in a file for `inspect`
+    if list(arrays) == ["x"]:
+        return list(arrays["x"])
+    rows = zip(*arrays.values(), strict=True)
+    return [dict(zip(arrays, row, strict=True)) for row in rows]

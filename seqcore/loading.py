@@ -3,14 +3,43 @@
 from __future__ import annotations
 
 import re
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from seqcore.export.stderr import quiet
 
 _UNKNOWN_CLASS = re.compile(
     r"Could not locate class '(\w+)'.*?'module': '([\w.]+)'", re.S
 )
+
+
+def read_arrays(name: str) -> dict[str, np.ndarray]:
+    """The arrays of an .npz by name, or that of a .npy as ``x``.
+
+    Raises:
+        ValueError: neither, damaged, empty, or arrays that differ in examples.
+    """
+    if Path(name).suffix not in (".npy", ".npz"):
+        raise ValueError(f"{name}: expected a .npy or .npz file")
+    try:
+        with open(name, "rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                loaded = {"x": loaded}
+            arrays = {key: loaded[key] for key in loaded}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{name}: not a .npy or .npz that opens ({error})") from None
+    counts = {key: len(a) if a.ndim else 0 for key, a in arrays.items()}
+    if len(set(counts.values())) != 1 or 0 in counts.values():
+        raise ValueError(
+            f"{name}: expected arrays with as many examples each; it has "
+            f"{counts or 'none'}"
+        )
+    return arrays
 
 
 def start_tensorflow() -> None:
@@ -29,6 +58,8 @@ def load_model(path: Path, *, with_loss: bool = False) -> Any:
     """
     import keras
 
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path}: not a .keras file, or cut short")
     from seqcore.layers import lstm, rnn  # noqa: F401  registers what files name
 
     try:

@@ -21,6 +21,8 @@ class Option:
     verbs: tuple[str, ...] = ("train",)
     """The verbs that take it. On `evaluate` it overrides the model's setting."""
     is_switch: bool = False
+    implies: tuple[str, ...] = ()
+    """What else it sets, each as key=value."""
     metavar: str | None = None
 
 

@@ -184,7 +184,9 @@ def _quiet() -> Iterator[None]:
         os.close(saved)
 
 
-def _start_tensorflow() -> None:
+def start_tensorflow() -> None:
+    """Imports it, without the words on standard error that no level stops."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _quiet():
         import tensorflow as tf
 
@@ -194,7 +196,6 @@ def _start_tensorflow() -> None:
 def main(app: App, argv: Sequence[str] | None = None) -> int:
     """Runs one verb; returns the exit status."""
     arguments = build_parser(app).parse_args(argv)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     return exit_status(lambda: _run(app, arguments))
 
 
@@ -248,7 +249,7 @@ def _drop_output() -> None:
 def _run(app: App, arguments: argparse.Namespace) -> None:
     if own := app.verbs.get(arguments.verb):
         if own.runs_models:
-            _start_tensorflow()
+            start_tensorflow()
         importlib.import_module(own.module).run(arguments)
         return
     if arguments.verb == "train":
@@ -259,7 +260,7 @@ def _run(app: App, arguments: argparse.Namespace) -> None:
         from apps.core.config import override
 
         override(app.configs[config], arguments.set).validated()
-    _start_tensorflow()
+    start_tensorflow()
     from apps.core import verbs
 
     getattr(verbs, arguments.verb)(app, arguments)

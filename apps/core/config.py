@@ -6,7 +6,7 @@ import functools
 import math
 import typing
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from apps.core.errors import UserError
 
@@ -51,6 +51,10 @@ class TrainingConfig:
     quantize: str = "dynamic"
     """Form of model.tflite: none, float16, dynamic or int8."""
 
+    of_the_files: ClassVar[tuple[str, ...]] = ()
+    """Settings that say how the files given with a verb are read: a later one, on
+    other files, begins with their defaults."""
+
     def validated(self) -> "TrainingConfig":
         """This configuration, its values checked.
 
@@ -73,7 +77,7 @@ class TrainingConfig:
 
     def _are_of_their_types(self) -> None:
         """As those of a file that somebody has edited may not be."""
-        for name, kind in typing.get_type_hints(type(self)).items():
+        for name, kind in _kinds(type(self)).items():
             self._check(name, functools.partial(_is, kind), _WANTED[kind])
 
     def _one_of(self, name: str, choices: Iterable[str]) -> None:
@@ -112,6 +116,12 @@ _WANTED = {
 }
 
 
+def _kinds(config: type) -> dict[str, type]:
+    """The type of each setting."""
+    hints = typing.get_type_hints(config)
+    return {field.name: hints[field.name] for field in dataclasses.fields(config)}
+
+
 def _is(kind: type, value: Any) -> bool:
     if kind is float:
         return type(value) in (int, float) and math.isfinite(value)
@@ -134,7 +144,7 @@ def override(config: C, settings: Sequence[str]) -> C:
     Raises:
         UserError: no `=`, an unknown key (with the nearest one), a wrong type.
     """
-    kinds = typing.get_type_hints(type(config))
+    kinds = _kinds(type(config))
     values = {}
     for setting in settings:
         name, equals, text = setting.partition("=")

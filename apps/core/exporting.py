@@ -1,7 +1,7 @@
 """From a trained .keras file to the files that are deployed."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,17 +69,20 @@ def export_all(
     representative: Iterable[np.ndarray] | None = None,
     streaming: bool = False,
     chunk: int | None = None,
-    shape: Sequence[int] | None = None,
+    fix: Callable[[keras.Model], Sequence[int] | None] = lambda model: None,
 ) -> dict[str, Path]:
     """Writes saved_model/ and model.tflite into `folder`.
 
     Args:
-        shape: Fixes the input's shape, batch axis included, in model.tflite.
+        fix: Fixes the model's lengths for model.tflite, where they are to be; returns
+            the shape of its input, batch axis included. The SavedModel, written
+            before, takes any.
     """
     files.make_folder(folder)
     found = {"tflite": folder / "model.tflite", "saved_model": folder / "saved_model"}
     with _explained():
         seqcore.export_saved_model(model, found["saved_model"], metadata=metadata)
+    shape = fix(model)
     path = found["tflite"]
     export_tflite(
         model, path, quantize, metadata, representative, streaming, chunk, shape

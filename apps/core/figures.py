@@ -1,5 +1,6 @@
 """Plots of a run, drawn without a display."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ def _new_figure(width: float, height: float):
 
 
 def _save(figure, path: Path) -> None:
-    with files.replacing(path) as temporary:
+    with files.replacing(path) as temporary, warnings.catch_warnings():
+        # Matplotlib's font lacks some scripts, whose letters it draws as boxes.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(temporary, dpi=110)
 
 
@@ -49,8 +52,9 @@ def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str], path: Path
     axes = figure.subplots()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     ticks = range(len(labels))
-    axes.set_xticks(ticks, labels, rotation=90)
-    axes.set_yticks(ticks, labels)
+    # A dollar in a label is a dollar, and begins no formula.
+    axes.set_xticks(ticks, labels, rotation=90, parse_math=False)
+    axes.set_yticks(ticks, labels, parse_math=False)
     axes.set(xlabel="predicted", ylabel="true")
     if len(labels) <= 40:
         for row, column in zip(*np.nonzero(counts), strict=True):

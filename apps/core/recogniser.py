@@ -1,5 +1,6 @@
 """A trained model in any of its three forms, behind one method."""
 
+import contextlib
 import os
 import zipfile
 import zlib
@@ -63,15 +64,27 @@ class _SavedModel:
         return next(iter(found.values())) if len(found) == 1 else found
 
 
+def open_interpreter(path: str) -> Any:
+    """LiteRT's interpreter of a .tflite file, on one thread."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    from seqcore.export.stderr import quiet
+
+    # At its first allocation it tells of a delegate, on standard error.
+    with quiet():
+        interpreter = Interpreter(model_path=path, num_threads=1)
+        with contextlib.suppress(RuntimeError):  # a free length may be too short
+            interpreter.allocate_tensors()
+    return interpreter
+
+
 class _TFLite:
     """One example an invocation, as a phone does it; lengths are set as needed."""
 
     batch_size = 1
 
     def __init__(self, path: str):
-        from ai_edge_litert.interpreter import Interpreter
-
-        self._interpreter = Interpreter(model_path=path, num_threads=1)
+        self._interpreter = open_interpreter(path)
         self._runner = self._interpreter.get_signature_runner("serving_default")
         ((self._name, detail),) = self._runner.get_input_details().items()
         self._dtype = detail["dtype"]

@@ -16,6 +16,7 @@ import dataclasses
 import json
 import os
 import platform
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -243,5 +244,5 @@ def versions() -> dict[str, str]:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             found[name] = "not installed"
-    found["command"] = " ".join(sys.argv)
+    found["command"] = shlex.join(sys.argv)
     return found

@@ -17,6 +17,7 @@ import numpy as np
 
 from apps.core.batches import Batches, padded_batches
 from apps.core.config import QUANTIZATIONS, TrainingConfig
+from apps.core.markdown import cell
 
 C = TypeVar("C", bound=TrainingConfig)
 
@@ -234,7 +235,7 @@ class Task(abc.ABC, Generic[C]):
         ]
         for label, row in metrics["per_class"].items():
             lines.append(
-                f"| {label} | {row['n']} | {row['recall']:.3f} "
+                f"| {cell(label)} | {row['n']} | {row['recall']:.3f} "
                 f"| {row['precision']:.3f} | {row['f1']:.3f} |"
             )
         return [*lines, "", "![confusion matrix](figures/confusion.png)"]

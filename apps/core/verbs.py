@@ -1,6 +1,8 @@
 """The verbs of the command line. Imported only once the arguments are known good."""
 
+import dataclasses
 import json
+import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -27,6 +29,7 @@ def _options(app: App, arguments: Namespace) -> list[str]:
         value = getattr(arguments, name, None)
         if arguments.verb in option.verbs and value not in (None, False):
             found.append(f"{option.field}={'true' if value is True else value}")
+            found += option.implies
     return found
 
 
@@ -34,7 +37,11 @@ def _settings(
     app: App, arguments: Namespace, model: recogniser.Recogniser
 ) -> TrainingConfig:
     """The model's own settings under the flags given with this verb."""
-    return configs.override(model.config(app), _options(app, arguments)).validated()
+    config = model.config(app)
+    config = dataclasses.replace(
+        config, **{name: getattr(type(config), name) for name in config.of_the_files}
+    )
+    return configs.override(config, _options(app, arguments)).validated()
 
 
 def train(app: App, arguments: Namespace) -> None:
@@ -171,13 +178,13 @@ def _command(app: App, record: dict[str, Any], task: Task, run: RunDirectory) ->
     """The command that reproduces the run."""
     preset = to_json(app.configs[record["config"]])
     changed = [
-        f"--set {key}={value}"
+        f"--set {shlex.quote(f'{key}={value}')}"
         for key, value in to_json(task.config).items()
         if preset[key] != value
     ]
-    data = [f"--data {record['data']}"] if record["data"] else []
+    data = [f"--data {shlex.quote(record['data'])}"] if record["data"] else []
     start = f"python -m apps.{app.name} train --config {record['config']}"
-    return " ".join([start, *data, *changed, f"--workdir {run.path}"])
+    return " ".join([start, *data, *changed, f"--workdir {shlex.quote(str(run.path))}"])
 
 
 def _train_text(summary: dict[str, Any]) -> str:
@@ -219,7 +226,6 @@ def export(app: App, arguments: Namespace) -> None:
         data = task.load(arguments.data, ("train",), loaded.labels)
         representative = list(task.representative_inputs(data.splits["train"], 100))
     assert isinstance(loaded.runner, keras.Model)
-    shape = task.fixed_shape(loaded.runner)
     found = exporting.export_all(
         loaded.runner,
         Path(arguments.out),
@@ -228,7 +234,7 @@ def export(app: App, arguments: Namespace) -> None:
         representative,
         task.streaming,
         task.stream_chunk,
-        shape,
+        task.fixed_shape,
     )
     sizes = {name: exporting.size_of(path) for name, path in found.items()}
     summary = {name: str(path) for name, path in found.items()} | {

@@ -57,8 +57,9 @@ APP = App(
         Option(
             "--beam",
             "beam",
-            "width of the beam search that lm and lexicon use",
+            "decode by a beam search of this width (with lm or lexicon: 16)",
             verbs=("evaluate", "predict"),
+            implies=("decoder=beam",),
             metavar="N",
         ),
         Option(

@@ -1,6 +1,7 @@
 """Settings of the handwriting application. No Keras here."""
 
 import dataclasses
+from typing import ClassVar
 
 from apps.core.config import TrainingConfig
 from apps.core.errors import UserError
@@ -82,6 +83,8 @@ class HandwritingConfig(TrainingConfig):
     lexicon: str = ""
     """Text file of the only words allowed."""
 
+    of_the_files: ClassVar[tuple[str, ...]] = ("skip_bad",)
+
     def validated(self) -> "HandwritingConfig":
         super().validated()
         self._one_of("model", MODELS)
@@ -94,6 +97,12 @@ class HandwritingConfig(TrainingConfig):
         )  # fmt: skip
         self._up_to(1, "reorder", "spelled")
         self._at_least_0("length", "resample", "augment", "hands")
+        for name in ("lm", "lexicon"):
+            if getattr(self, name) and self.model == "classify":
+                raise UserError(
+                    f"{name}={getattr(self, name)}: is for transcripts, and this model "
+                    "names single symbols"
+                )
         if self.length and self.model == "stream":
             raise UserError(f"length={self.length}: is not for streams")
         self._below_1("dropout")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,11 +51,19 @@ class InkTask(Task[HandwritingConfig]):
             labels = self.labels_of(records)
         known = {label: index for index, label in enumerate(labels)}
         found: dict[str, Split] = {}
+        description: dict[str, Any] = {**sources.describe(source, self.config)}
         for name, chosen in records.items():
             found[name] = split = self._split(name, chosen, known)
             if not len(split):
                 raise UserError(f"{source}: the {name} split has no known label")
-        return Data(tuple(labels), found, sources.describe(source, self.config))
+            if left_out := len(chosen) - len(split):
+                description[f"{name} records of unknown labels, left out"] = left_out
+                print(
+                    f"{name}: left out {left_out} of {len(chosen)} records, whose "
+                    "labels the model does not know",
+                    file=sys.stderr,
+                )
+        return Data(tuple(labels), found, description)
 
     def _split(
         self, name: str, records: Sequence[Record], known: dict[str, int]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -167,15 +168,23 @@ def divide(
 
 def _labelled(records: Iterable[Record], config: HandwritingConfig) -> list[Record]:
     """Records with a label; one without is an error, or is left out."""
-    kept = []
+    kept, left_out = [], 0
     for record in records:
         if record.text and record.text.strip():
             kept.append(record)
-        elif not config.skip_bad:
+            continue
+        if not config.skip_bad:
             raise UserError(
                 f"{record.source}: has no transcript "
                 "(--skip-bad leaves such records out and counts them)"
             )
+        left_out += 1
+    if left_out:
+        print(
+            f"left out {left_out} of {left_out + len(kept)} records, which have no "
+            "transcript",
+            file=sys.stderr,
+        )
     return kept
 
 
@@ -254,7 +263,13 @@ def _speller(config: HandwritingConfig, split: str) -> Speller | None:
         return None
     found: list[Record] = []
     for path in config.letters.split(","):
-        records, _ = readers.collect(path.strip(), config.skip_bad)
+        try:
+            records, _ = readers.collect(path.strip(), config.skip_bad)
+        except UserError as error:
+            raise UserError(
+                f"words are spelled with the letters of {config.letters} (the setting "
+                f"letters; --data gives other ink): {error}"
+            ) from error
         found += divide(records, path)[split]
     return Speller(found)
 

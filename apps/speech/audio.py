@@ -1,7 +1,9 @@
 """Reading recordings of any common kind as mono float32 at 16 kHz."""
 
+import contextlib
 import math
 import os
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +52,8 @@ def read_audio(
         ) from error
     if not len(samples):
         raise UserError(f"{path}: holds no samples")
+    if missing_bytes(path):
+        raise UserError(f"{path}: is cut short: its header announces more samples")
     finite = np.isfinite(samples).all(axis=1)
     if not finite.all():
         first = int(np.argmin(finite))
@@ -58,6 +62,19 @@ def read_audio(
             "be a finite number"
         )
     return resample(samples.mean(axis=1), rate)
+
+
+def missing_bytes(path: str | os.PathLike) -> int:
+    """Bytes that a WAV file's header announces and the file lacks."""
+    path = os.fspath(path)
+    with contextlib.suppress(wave.Error, EOFError), wave.open(path, "rb") as sound:
+        announced = sound.getnframes() * sound.getnchannels() * sound.getsampwidth()
+        step = SAMPLE_RATE
+        found = 0
+        while data := sound.readframes(step):
+            found += len(data)
+        return announced - found
+    return 0
 
 
 def _check_header(path: Path, frames: int, rate: int, longest_seconds: float) -> None:

@@ -1,17 +1,15 @@
 """Sound that arrives in pieces: a file of any length, standard input, a microphone."""
 
-import contextlib
 import os
 import queue
 import sys
-import wave
 from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 
 from apps.core.errors import UserError
-from apps.speech.audio import SAMPLE_RATE
+from apps.speech.audio import SAMPLE_RATE, missing_bytes
 
 _BLOCK_SECONDS = 0.5
 
@@ -56,24 +54,12 @@ def file_pieces(
         ) from error
     if not done:
         raise UserError(f"{path}: holds no samples")
-    missing = _missing_bytes(path)
+    missing = missing_bytes(path)
     if done < frames or missing:
         raise UserError(
             f"{path}: is cut short, in the middle of a frame or before its announced "
             f"end: the {done / rate:.2f} s that are whole were read"
         )
-
-
-def _missing_bytes(path: str) -> int:
-    """Bytes that a WAV file's header announces and the file lacks."""
-    with contextlib.suppress(wave.Error, EOFError), wave.open(path, "rb") as sound:
-        announced = sound.getnframes() * sound.getnchannels() * sound.getsampwidth()
-        step = SAMPLE_RATE
-        found = 0
-        while data := sound.readframes(step):
-            found += len(data)
-        return announced - found
-    return 0
 
 
 class Resampler:

@@ -212,7 +212,7 @@ def _from_names(folder: Path) -> list[Clip]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").split() if path.exists() else []
+        text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise UserError(
@@ -220,3 +220,4 @@ def _lines(path: Path) -> list[str]:
         ) from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]

@@ -80,8 +80,6 @@ class Stream(Scorer):
     rule_key = METADATA_KEY
 
     def __init__(self, path: str):
-        from ai_edge_litert.interpreter import Interpreter
-
         from apps.core import recogniser
         from apps.speech import APP
 
@@ -93,7 +91,7 @@ class Stream(Scorer):
         self.metadata = model.metadata
         self.labels = model.labels
         self.rule = Rule.from_metadata(model.metadata, path)
-        self._interpreter = Interpreter(model_path=path, num_threads=1)
+        self._interpreter = recogniser.open_interpreter(path)
         if "stream" not in self._interpreter.get_signature_list():
             raise UserError(f"{path}: has no signature 'stream': export it again")
         self._run = self._interpreter.get_signature_runner("stream")

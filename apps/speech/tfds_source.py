@@ -1,13 +1,11 @@
 """Recordings from TensorFlow Datasets."""
 
-import importlib.util
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from apps.core.builders import builder_module, is_ours
 from apps.core.errors import UserError
 from apps.speech.audio import (
     SAMPLE_RATE,
@@ -18,7 +16,6 @@ from apps.speech.audio import (
 )
 from apps.speech.clips import CLIP_SAMPLES, SILENCE, UNKNOWN, Clip, Recordings, pcm_of
 
-_BUILDERS = Path(__file__).parents[2] / "datasets"
 _SPLIT_NAMES = {"train": "train", "validation": "val", "valid": "val", "test": "test"}
 _SPECIAL = {"_unknown_": UNKNOWN, "_silence_": SILENCE}
 
@@ -31,18 +28,7 @@ def _builder(name: str) -> Any:
             f"--data tfds:{name}: needs the package tensorflow-datasets: "
             "pip install tensorflow-datasets"
         ) from error
-    own = _BUILDERS / name / f"{name}_dataset_builder.py"
-    if not own.exists():
-        return tfds.builder(name)
-    # A builder finds its name and its files through its module's name.
-    module_name = f"datasets.{name}.{own.stem}"
-    if module_name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(module_name, own)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[module_name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[module_name].Builder()
+    return builder_module(name).Builder() if is_ours(name) else tfds.builder(name)
 
 
 def from_tfds(name: str, splits: Sequence[str]) -> Recordings:

@@ -1,12 +1,19 @@
 """Settings of the text application."""
 
 import dataclasses
+from typing import ClassVar
 
 from apps.core.config import TrainingConfig
 from apps.core.errors import UserError
 from apps.text.characters import KINDS
 
-MODELS = ("lstm", "clstm", "rnn", "dense")
+MODELS = {
+    "lstm": "an LSTM over the words, in both directions",
+    "clstm": "convolutions over the words, then an LSTM in both directions",
+    "rnn": "a plain recurrent network over the words, in both directions",
+    "dense": "no order: the words' vectors averaged (the feed-forward baseline)",
+}
+"""The architectures, with a line of help on each."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +84,13 @@ class TextConfig(TrainingConfig):
     """Evaluates on every row of the data, whatever its split."""
     explain: bool = False
     """Adds the effect of every word to what predict answers."""
+
+    of_the_files: ClassVar[tuple[str, ...]] = ("encoding", "skip_bad")
+
+    @property
+    def summary(self) -> str:
+        """One line for the help text."""
+        return MODELS[self.model]
 
     def validated(self) -> "TextConfig":
         super().validated()

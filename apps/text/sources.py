@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from apps.core.builders import builder_module
 from apps.core.errors import UserError
 from apps.text.encodings import decode, find_codec
 from apps.text.table import BadRows, Format, Row, good, read_file
@@ -55,7 +56,9 @@ def find(source: str | None, form: Format) -> Corpus:
     if not os.path.exists(path):
         raise UserError(f"{source}: there is no such file or folder")
     description: dict[str, Any] = {"name": path.resolve().stem}
-    if path.is_file():
+    if not path.is_dir():
+        if not path.is_file():
+            raise UserError(f"{source}: is neither a file nor a folder")
         split = next((s for s, names in SPLITS.items() if path.stem in names), "train")
         splits = {split: read_file(path, form, bad)}
     elif list(path.glob("train_*_full.json")):
@@ -74,9 +77,7 @@ def _from_builder(
     folder: Path, name: str, bad: BadRows
 ) -> tuple[dict[str, list[Row]], dict[str, Any]]:
     """A local copy of a set that datasets/ describes, read by the builder's code."""
-    import importlib
-
-    module = importlib.import_module(f"datasets.{name}.{name}_dataset_builder")
+    module = builder_module(name)
     try:
         splits = {
             split: [

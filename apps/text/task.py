@@ -11,6 +11,7 @@ import numpy as np
 
 from apps.core.batches import Batches
 from apps.core.errors import UserError
+from apps.core.markdown import cell
 from apps.core.task import Data, Split, Task
 from apps.text import model as models
 from apps.text import outputs
@@ -20,7 +21,7 @@ from apps.text.encodings import decode_lines, refuse
 from apps.text.explain import word_effects
 from apps.text.sources import find
 from apps.text.splits import duplicates, stratified_split
-from apps.text.table import LONGEST_TEXT, Format, Row
+from apps.text.table import LONGEST_TEXT, BadRows, Format, Row
 
 
 def encode(text: str) -> np.ndarray:
@@ -86,6 +87,12 @@ class TextTask(Task[TextConfig]):
                     f"{name}: every text has the label {labels[0]!r}: training "
                     "needs at least two classes"
                 )
+        # Where no labels were given they are those of the training rows, and only
+        # the other splits can hold more.
+        rows = {split: _known(rows[split], labels, corpus.bad) for split in splits}
+        for split in splits:
+            if not rows[split]:
+                raise UserError(f"{name}: the {split} split has no known label")
         description = corpus.description | {
             f"{split} examples": len(rows[split]) for split in splits
         }
@@ -97,7 +104,7 @@ class TextTask(Task[TextConfig]):
                 description |= _count_duplicates(rows, split)
         return Data(
             tuple(labels),
-            {split: _split(split, rows[split], labels, name) for split in splits},
+            {split: _split(split, rows[split], labels) for split in splits},
             description,
         )
 
@@ -218,12 +225,11 @@ class TextTask(Task[TextConfig]):
             return [*lines, "None: every text was classified right."]
         lines += ["| text | label | answer | score | where |", "|---|---|---|---:|---|"]
         for score, index in sorted(wrong, reverse=True)[:20]:
-            text = _shortened(decode(split.inputs[index]), 200).replace("|", "\\|")
-            answer = labels[int(outputs[index].argmax())]
-            lines.append(
-                f"| {text} | {labels[split.targets[index]]} | {answer} "
-                f"| {score:.2f} | {split.sources[index]} |"
-            )
+            text = cell(_shortened(decode(split.inputs[index]), 200))
+            label = cell(labels[split.targets[index]])
+            answer = cell(labels[int(outputs[index].argmax())])
+            where = cell(split.sources[index])
+            lines.append(f"| {text} | {label} | {answer} | {score:.2f} | {where} |")
         return lines
 
 
@@ -263,15 +269,23 @@ def _count_duplicates(rows: dict[str, list[Row]], split: str) -> dict[str, int]:
     return {f"{split} texts also in train": count}
 
 
-def _split(name: str, rows: list[Row], labels: Sequence[str], source: str) -> Split:
-    index = {label: number for number, label in enumerate(labels)}
+def _known(rows: list[Row], labels: Sequence[str], bad: BadRows) -> list[Row]:
+    """The rows with a label that the model has; another is an error, or bad."""
+    kept = []
     for row in rows:
-        if row.label not in index:
-            known = ", ".join(labels[:20]) + (", …" if len(labels) > 20 else "")
-            raise UserError(
-                f"{row.source}: the label {row.label!r} is not one of those trained "
-                f"on ({known}): rename it or leave the row out"
-            )
+        if row.label in labels:
+            kept.append(row)
+            continue
+        known = ", ".join(labels[:20]) + (", …" if len(labels) > 20 else "")
+        bad.report(
+            f"{row.source}: the label {row.label!r} is not one of those trained "
+            f"on ({known}): rename it or leave the row out"
+        )
+    return kept
+
+
+def _split(name: str, rows: list[Row], labels: Sequence[str]) -> Split:
+    index = {label: number for number, label in enumerate(labels)}
     return Split(
         name,
         [encode(row.text) for row in rows],

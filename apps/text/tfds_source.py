@@ -4,6 +4,7 @@ import contextlib
 import sys
 from pathlib import Path
 
+from apps.core.builders import builder_module
 from apps.core.errors import UserError
 from apps.text.sources import SPLITS, Corpus
 from apps.text.table import LABEL_COLUMNS, TEXT_COLUMNS, BadRows, Row, good
@@ -23,10 +24,7 @@ def from_tfds(name: str, bad: BadRows) -> Corpus:
     ours = name.split("/")[0].split(":")[0]
     try:
         if ours in _OURS:
-            import importlib
-
-            module = importlib.import_module(f"datasets.{ours}.{ours}_dataset_builder")
-            builder = module.Builder()
+            builder = builder_module(ours).Builder()
         else:
             builder = tfds.builder(name)
         with contextlib.redirect_stdout(sys.stderr):  # TFDS tells what it does

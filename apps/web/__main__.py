@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from apps.core.cli import exit_status
+from apps.core.cli import exit_status, start_tensorflow
 
 HERE = Path(__file__).parent
 DEFAULT_OUT = HERE.parents[1] / "dist" / "web"
@@ -48,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace) -> None:
+    start_tensorflow()
     from apps.web.build import build
 
     build(given.out, given.models, float_variants=not given.no_float)

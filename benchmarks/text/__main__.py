@@ -13,7 +13,9 @@ The accuracy of ours is that of the exported int8 file.
 """
 
 import argparse
+import sys
 
+from apps.core.cli import exit_status
 from apps.text import APP
 from benchmarks.text.accuracy import accuracy
 from benchmarks.text.speed import buckets, latency
@@ -44,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

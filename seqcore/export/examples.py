@@ -22,7 +22,12 @@ def as_examples(data: Iterable[Any], io: ModelIO) -> list[dict[str, np.ndarray]]
     examples = []
     for item in data:
         if not isinstance(item, Mapping):
-            item = dict(zip(io.specs, keras.tree.flatten(item), strict=True))
+            item = dict(zip(io.specs, keras.tree.flatten(item), strict=False))
+        if missing := set(io.specs) - set(item):
+            raise ExportError(
+                f"an example holds {sorted(item)}, and the model's inputs are "
+                f"{list(io.specs)}: {sorted(missing)} is missing"
+            )
         example = {}
         for name, spec in io.specs.items():
             array = np.asarray(item[name], dtype=spec.dtype.as_numpy_dtype)

@@ -30,18 +30,27 @@ def inspect_tflite(path: str | os.PathLike) -> dict[str, Any]:
             short.
     """
     path = Path(path)
+    if path.is_dir():
+        raise ExportError(f"{path}: is a folder; expected a .tflite or .keras file")
     if not path.is_file():
         raise ExportError(f"{path}: no such file")
     content = path.read_bytes()
     model = parse(content, str(path))
     _check_complete(content, model, path)
+    metadata = read_metadata(path)
+    try:
+        found = _described(model)
+    except Exception as error:  # The tree holds whatever a damaged file says.
+        raise ExportError(f"{path} is damaged ({error})") from None
+    return {"path": str(path), "size": len(content), **found, "metadata": metadata}
+
+
+def _described(model: Any) -> dict[str, Any]:
     operators = collections.Counter(
         operator_name(model, op) for graph in model.subgraphs for op in graph.operators
     )
     weights = _weights(model)
     return {
-        "path": str(path),
-        "size": len(content),
         "signatures": _signatures(model),
         "operators": dict(sorted(operators.items(), key=lambda kv: (-kv[1], kv[0]))),
         "subgraphs": len(model.subgraphs),
@@ -50,7 +59,6 @@ def inspect_tflite(path: str | os.PathLike) -> dict[str, Any]:
         "variable_tensors": sum(
             bool(t.isVariable) for graph in model.subgraphs for t in graph.tensors
         ),
-        "metadata": read_metadata(path),
     }
 
 
@@ -60,7 +68,10 @@ def _check_complete(content: bytes, model: Any, path: Path) -> None:
 
     if not model.subgraphs:
         raise ExportError(f"{path} is cut short or damaged (it holds no graph)")
-    TFLiteRunner(content).close()
+    try:
+        TFLiteRunner(content).close()
+    except Exception as error:
+        raise ExportError(f"{path}: LiteRT cannot read it ({error})") from None
 
 
 def _tensor(graph: Any, index: int) -> dict[str, Any]:

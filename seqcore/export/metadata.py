@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -87,6 +88,8 @@ def _read_zip_entry(path: Path) -> bytes | None:
     except zipfile.BadZipFile:
         if path.suffix == ".keras":
             raise ValueError(f"{path}: not a .keras file, or cut short") from None
+        if _ARCHIVE_BEGINS.search(path.read_bytes()):
+            raise ValueError(f"{path}: is cut short, within its {name}") from None
         return None
     with archive:
         if name not in archive.namelist():
@@ -98,6 +101,9 @@ def _read_zip_entry(path: Path) -> bytes | None:
 
 
 _KERAS_ENTRY = "seqcore.json"
+_ARCHIVE_BEGINS = re.compile(
+    rb"PK\x03\x04.{26}" + re.escape(METADATA_NAME.encode()), re.DOTALL
+)
 
 
 def write_metadata(path: str | os.PathLike, metadata: Mapping[str, Any]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import keyword
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from seqcore.export.overrides import (
 from seqcore.layers.lowering import lowering
 from seqcore.layers.recurrent import RecurrentLayer
 
-_AUTOMATIC_NAME = re.compile(r"(keras_tensor|input_layer|input)(_\d+)?$")
+_AUTOMATIC_NAME = re.compile(r"(keras_tensor|input_layer)(_\d+)?$")
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,14 @@ def check_model(model: Any) -> None:
                 f"layer {layer.name!r} of model {model.name!r} is not built; call the "
                 "model on an input before exporting it"
             )
+        if isinstance(layer, keras.layers.TimeDistributed) and any(
+            isinstance(part, RecurrentLayer) for part in layer._flatten_layers()
+        ):
+            raise ExportError(
+                f"layer {layer.name!r} runs a recurrent layer over many sequences at "
+                "once, and an exported file has a batch of 1: export the inner model, "
+                "and run it for each of them"
+            )
         if isinstance(layer, RecurrentLayer):
             if layer.stateful:
                 raise ExportError(
@@ -84,7 +93,7 @@ def check_model(model: Any) -> None:
             way_out = (
                 "pass the model through seqcore.convert(model) first"
                 if kind in ("LSTM", "SimpleRNN")
-                else "only seqcore.LSTM and seqcore.RNN have an export"
+                else "only seqcore.LSTM and seqcore.RNN have an export; build with them"
             )
             raise ExportError(
                 f"layer {layer.name!r} is Keras's own {kind}, whose loop does not "
@@ -180,32 +189,56 @@ def _wanted_shapes(names: list[str], shapes: list[tuple], shape: Any) -> list[tu
 
 def _names(names: list[str], default: str) -> list[str]:
     """The names a user chose; plain ones in place of Keras's automatic names."""
-    if len(names) == 1:
-        return [default if _AUTOMATIC_NAME.match(names[0]) else clean_name(names[0])]
-    return [
-        f"{default}_{i}" if _AUTOMATIC_NAME.match(n) else clean_name(n)
-        for i, n in enumerate(names)
-    ]
+    one = len(names) == 1
+    return _clean_names(
+        default,
+        [
+            (default if one else f"{default}_{i}") if _AUTOMATIC_NAME.match(n) else n
+            for i, n in enumerate(names)
+        ],
+    )
 
 
-def clean_name(name: str) -> str:
-    """``name`` with what TensorFlow does not allow in a signature replaced."""
-    return re.sub(r"[^A-Za-z0-9_]", "_", name)
+def clean_name(name: str, kind: str) -> str:
+    """``name`` of a ``kind`` as TensorFlow takes it in a signature."""
+    name = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    if not name[:1].isalpha():
+        name = f"{kind}_{name}"
+    return f"{name}_" if keyword.iskeyword(name) or name == "self" else name
+
+
+def _clean_names(kind: str, names: Iterable[str]) -> list[str]:
+    """Clean names.
+
+    Raises:
+        ExportError: two are the same.
+    """
+    clean: dict[str, str] = {}
+    for name in names:
+        new = clean_name(name, kind)
+        if new in clean:
+            raise ExportError(
+                f"the {kind}s {clean[new]!r} and {name!r} would both be {new!r} in a "
+                "signature: give one of them another name"
+            )
+        clean[new] = name
+    return list(clean)
 
 
 def name_outputs(model: Any, outputs: Any) -> dict[str, tf.Tensor]:
     """Outputs by name: a dict's own keys, else the model's names or ``output``."""
     if isinstance(outputs, Mapping):
-        return {clean_name(str(k)): tf.convert_to_tensor(v) for k, v in outputs.items()}
+        keys = _clean_names("output", map(str, outputs))
+        values = [tf.convert_to_tensor(value) for value in outputs.values()]
+        return dict(zip(keys, values, strict=True))
     flat = keras.tree.flatten(outputs)
     if len(flat) == 1:
         return {"output": tf.convert_to_tensor(flat[0])}
     names = getattr(model, "output_names", None)
     if not names or len(set(names)) != len(flat):
         names = [f"output_{i}" for i in range(len(flat))]
-    return {
-        clean_name(n): tf.convert_to_tensor(t) for n, t in zip(names, flat, strict=True)
-    }
+    values = [tf.convert_to_tensor(value) for value in flat]
+    return dict(zip(_clean_names("output", names), values, strict=True))
 
 
 Signature = Callable[..., dict[str, tf.Tensor]]

@@ -41,7 +41,7 @@ class States:
 
     def take(self, layer: Any, kind: str, shape: tuple[int, ...], dtype: Any) -> str:
         """Announce one state; returns its name, to read and to write it."""
-        base = clean_name(f"{layer.name}_{kind}")
+        base = clean_name(f"{layer.name}_{kind}", "state")
         name, again = base, 1
         while name in self.specs:
             again += 1

@@ -3,7 +3,7 @@
 Every layer that looks beyond one time step is replaced, while the model is traced,
 by one that keeps what it needs in explicit state:
 
-- a recurrent layer: its states;
+- a recurrent layer: its states, and with a mask whether a step was unmasked yet;
 - a layer that slides a window over time (convolution, pooling, framing): the last
   ``window - 1`` inputs, and where windows start between chunks, a phase;
 - global pooling: what it has pooled so far.
@@ -94,6 +94,18 @@ def streaming_signature(
         chunk: Time steps a call, or None for any number.
     """
     check_streamable(model)
+    lengths = {name: spec.shape[1:2].as_list() for name, spec in io.specs.items()}
+    length, *others = lengths.values()
+    if not length or any(other != length for other in others):
+        raise ExportError(
+            "streaming=True: the inputs are to have one axis of time, axis 1, and "
+            f"differ there: {lengths}; export with streaming=False"
+        )
+    if chunk is not None and length[0] is not None and length[0] % chunk:
+        raise ExportError(
+            f"chunk={chunk}: the stream of a model of fixed length, here {length[0]}, "
+            "is checked on chunks that fill it: take a divisor, or free the length"
+        )
     inputs = {
         name: tf.TensorSpec((1, chunk, *spec.shape[2:]), spec.dtype, name=name)
         for name, spec in io.specs.items()
@@ -162,7 +174,13 @@ def _recurrent(lower: Any, states: States) -> Callable[..., Any]:
             for kind, state in zip(kinds, initial_state, strict=True)
         ]
         carried = [states.read(name) for name in names]
-        last, outputs, new = lower(layer, sequences, carried, mask)
+        begun = None
+        if mask is not None:
+            name = states.take(layer, "begun", (1, 1), tf.int32)
+            begun = states.read(name)
+            any_valid = tf.reduce_any(mask, axis=1, keepdims=True)
+            states.write(name, tf.maximum(begun, tf.cast(any_valid, tf.int32)))
+        last, outputs, new = lower(layer, sequences, carried, mask, begun)
         for name, value in zip(names, new, strict=True):
             states.write(name, value)
         return last, outputs, new

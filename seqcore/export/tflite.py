@@ -18,6 +18,7 @@ from seqcore.export.flatbuffer import parse
 from seqcore.export.inspection import constants
 from seqcore.export.lowerings import LOWERINGS, make_lowering
 from seqcore.export.metadata import append_to_tflite, encode, weights_hash
+from seqcore.export.precision import in_float32
 from seqcore.export.program import (
     Program,
     check_model,
@@ -106,7 +107,7 @@ def export_tflite(
             the file disagrees with Keras. Nothing is written then.
         TypeError: ``model`` is not a Keras model.
     """
-    if chunk is not None and (not streaming or not isinstance(chunk, int) or chunk < 1):
+    if chunk is not None and (not streaming or type(chunk) is not int or chunk < 1):
         raise ExportError(
             f"chunk={chunk!r}: expected a positive integer, with streaming=True"
         )
@@ -116,30 +117,35 @@ def export_tflite(
     _check_integer_io(model, inference_io, quantize, streaming)
     check_model(model)
     encode(metadata or {})
-    io = model_io(model, shape)
-    batch_one = with_batch(io.specs, 1)
-    lower = make_lowering(lowering, quantize, model=model)
+    with in_float32(model):
+        io = model_io(model, shape)
+        batch_one = with_batch(io.specs, 1)
+        lower = make_lowering(lowering, quantize, model=model)
 
-    program = Program(model)
-    program.add(SERVING, batch_one, serving(model, io, lower))
-    stream = None
-    if streaming:
-        continued = make_lowering(lowering, quantize, continued=True)
-        stream = streaming_signature(model, io, continued, chunk)
-        program.add(STREAM, {**stream.inputs, **stream.states}, stream.function)
-    representative = None
-    if quantize == "int8":
-        representative = calibration_data(representative_data, io, program, stream)
-    content = convert(
-        program, quantize, representative, _float_layers(model), inference_io
-    )
+        program = Program(model)
+        program.add(SERVING, batch_one, serving(model, io, lower))
+        stream = None
+        if streaming:
+            continued = make_lowering(lowering, quantize, continued=True)
+            stream = streaming_signature(model, io, continued, chunk)
+            program.add(STREAM, {**stream.inputs, **stream.states}, stream.function)
+        representative = None
+        if quantize == "int8":
+            representative = calibration_data(representative_data, io, program, stream)
+        content = convert(
+            program, quantize, representative, _float_layers(model), inference_io
+        )
 
-    examples = list(probes(io)) if probe_data is None else as_examples(probe_data, io)
-    limit = TOLERANCES[quantize] if tolerance is None else tolerance
-    reference = KerasReference(model, io)
-    worst = check(content, reference, examples, limit)
-    if stream is not None:
-        worst = max(worst, check_stream(content, reference, io, stream, chunk, limit))
+        examples = (
+            list(probes(io)) if probe_data is None else as_examples(probe_data, io)
+        )
+        limit = TOLERANCES[quantize] if tolerance is None else tolerance
+        reference = KerasReference(model, io)
+        worst = check(content, reference, examples, limit)
+        if stream is not None:
+            worst = max(
+                worst, check_stream(content, reference, io, stream, chunk, limit)
+            )
 
     notes = [*_float_weights(content, quantize), *_arena(content, lowering, quantize)]
     if lowering != "fused" and shape_appears_late(content, examples[-1]):

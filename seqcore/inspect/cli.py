@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from seqcore.loading import load_model, start_tensorflow
+from seqcore.loading import load_model, read_arrays, start_tensorflow
 
 _MOST_EXAMPLES = 64
 
@@ -53,24 +51,7 @@ def read_examples(name: str) -> tuple[Any, Any]:
     Raises:
         ValueError: neither, damaged, empty, or x and y differ in examples.
     """
-    path = Path(name)
-    if path.suffix not in (".npy", ".npz"):
-        raise ValueError(f"{name}: expected a .npy or .npz file")
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            arrays = {"x": loaded}
-        else:
-            arrays = {key: loaded[key] for key in loaded.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{name}: not a .npy or .npz that opens ({error})") from None
-    counts = {key: len(a) if a.ndim else 0 for key, a in arrays.items()}
-    if len(set(counts.values())) != 1 or 0 in counts.values():
-        raise ValueError(
-            f"{name}: expected arrays with as many examples each; it has "
-            f"{counts or 'none'}"
-        )
-    arrays = {key: array[:_MOST_EXAMPLES] for key, array in arrays.items()}
+    arrays = {key: a[:_MOST_EXAMPLES] for key, a in read_arrays(name).items()}
     y = arrays.pop("y", None)
     if not arrays:
         raise ValueError(f"{name}: holds y alone; the inputs are to be named x")

@@ -24,6 +24,17 @@ def _resolver(name: str):
     return _RESOLVERS.get(name.rsplit("_", 1)[-1])
 
 
+def builtin_activation(function: Any) -> str | None:
+    """The name of Keras's own tanh, sigmoid, relu or linear; None for all else.
+
+    Asked of the function itself: one of a user's may bear such a name too.
+    """
+    for name in ("tanh", "sigmoid", "relu", "linear"):
+        if function is getattr(keras.activations, name):
+            return name
+    return None
+
+
 def check_positive_integer(name: str, value: Any) -> int:
     """``value`` as an int, or a ValueError that names the argument."""
     if (

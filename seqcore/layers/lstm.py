@@ -11,6 +11,7 @@ from keras import ops
 from seqcore.layers.cell import (
     RecurrentCell,
     affine,
+    builtin_activation,
     check_positive_integer,
     check_rate,
 )
@@ -178,8 +179,8 @@ class LSTMCell(RecurrentCell):
         self.output_size = projection_units or self.units
         self.state_size = [self.output_size, self.units]
         self._is_plain = (
-            keras.activations.serialize(self.activation) == "tanh"
-            and keras.activations.serialize(self.recurrent_activation) == "sigmoid"
+            builtin_activation(self.activation) == "tanh"
+            and builtin_activation(self.recurrent_activation) == "sigmoid"
             and not (peephole or layer_norm or couple_gates)
             and projection_units is None
             and cell_clip is None

@@ -12,7 +12,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from seqcore.layers.cell import RecurrentCell, affine, check_positive_integer
+from seqcore.layers.cell import (
+    RecurrentCell,
+    affine,
+    builtin_activation,
+    check_positive_integer,
+)
 from seqcore.layers.recurrent import FromCell, RecurrentLayer
 
 
@@ -96,10 +101,7 @@ class SimpleRNNCell(RecurrentCell):
             self.output_units = check_positive_integer("output_units", output_units)
         self.state_size = self.units
         self.output_size = self.output_units or self.units
-        name = keras.activations.serialize(self.activation)
-        self._kernel_activation = (
-            name if name in ("tanh", "sigmoid", "relu", "linear") else None
-        )
+        self._kernel_activation = builtin_activation(self.activation)
 
     def build(self, input_shape):
         self.kernel = self._add("kernel", (input_shape[-1], self.units), "kernel")

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.core import config, files
+from apps.core import builders, config, figures, files
 from apps.core.batches import Batches, one_hot, padded_batches
 from apps.core.errors import UserError
+from apps.core.markdown import cell
 from apps.core.metrics import classification_metrics
 from tests.core.toy import CONFIGS, ToyConfig
 
@@ -71,6 +72,21 @@ def test_classification_metrics_by_hand():
     assert found["macro_f1"] == pytest.approx((2 / 3 + 0.8) / 2)
     expected = -np.log([0.8, 0.4, 0.9, 0.5]).mean()
     assert found["loss"] == pytest.approx(expected)
+
+
+@pytest.mark.filterwarnings("error")
+def test_confusion_of_labels_in_any_letters(tmp_path):
+    """A dollar begins no formula, and letters that the font lacks end no training."""
+    path = tmp_path / "confusion.png"
+    figures.confusion([[2, 0], [1, 1]], ["$5_$ fee", "日本|語"], path)
+    assert path.stat().st_size > 3000
+    assert cell("日本|語\n") == "日本\\|語"
+
+
+def test_a_builder_that_is_not_there_is_a_user_error():
+    assert builders.is_ours("banking77") and not builders.is_ours("../apps")
+    with pytest.raises(UserError, match=r"nothing is read by the repository's datas"):
+        builders.builder_module("nothing")
 
 
 def test_override_parses_by_type():

@@ -184,8 +184,29 @@ def test_text_outside_the_alphabet_is_an_error_or_a_skip(trained, tmp_path, caps
     line = fails(capsys, "evaluate", model, "--data", path)
     assert "cannot write 'é'" in line
     assert "line 1" in line
-    found = answer(capsys, "evaluate", model, "--data", path, "--skip-bad")
-    assert found["n"] == 1
+    assert run("evaluate", model, "--data", path, "--skip-bad", "--json") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["n"] == 1
+    assert "val: left out 1 of 2 records, whose labels" in captured.err
+
+
+def test_a_width_of_the_beam_alone_makes_it_a_beam_search(trained, ink, capsys):
+    command = ("evaluate", trained / "model.tflite", "--data", ink)
+    assert answer(capsys, *command)["decoder"] == "greedy"
+    assert answer(capsys, *command, "--beam", 4)["decoder"] == "beam"
+
+
+def test_a_fixed_length_is_that_of_the_tflite_file_alone(trained, ink, tmp_path):
+    assert (
+        run("export", trained / "model.keras", "--length", 40, "--out", tmp_path) == 0
+    )
+    import tensorflow as tf
+
+    serve = tf.saved_model.load(str(tmp_path / "saved_model")).signatures
+    points = np.zeros((1, 90, 4), "float32")
+    points[0, :, 0] = np.arange(90)
+    found = serve["serving_default"](points=points)["scores"]
+    assert found.shape[1] > 40
 
 
 def test_other_mistakes_are_one_line(trained, tmp_path, capsys):
@@ -246,6 +267,8 @@ def test_classifier_from_unipen_end_to_end(tmp_path, capsys):
     assert again["confusion"] == found["confusion"]
     longer = tmp_path / "long.json"
     longer.write_text(json.dumps({"strokes": [[[i, i % 7] for i in range(41)]]}))
+    command = ("evaluate", workdir / "model.tflite", "--data", path, "--lm", path)
+    assert "is for transcripts" in fails(capsys, *command)
     line = fails(capsys, "predict", fixed / "model.tflite", longer)
     assert "41 points" in line and "40 at most" in line
 

@@ -108,7 +108,8 @@ def test_the_command_writes_a_report(interpreted, saved, capsys):
         (["small.keras", "--data", "short.npy"], "takes shape (None, 7, 3)"),
         (["small.keras", "--data", "uneven.npz"], "as many examples"),
         (["small.keras", "--data", "batch.npz", "--out", "batch.npz"], "is a file"),
-        (["text.keras", "--data", "batch.npz"], "Keras cannot load it"),
+        (["text.keras", "--data", "batch.npz"], "text.keras: not a .keras file"),
+        (["small.keras", "--data", "cut.npz"], "cut.npz: not a .npy or .npz"),
         (["theirs.keras", "--data", "batch.npz"], "seqcore.convert(model)"),
     ],
     ids=lambda a: a if isinstance(a, str) else "",
@@ -117,6 +118,8 @@ def test_mistakes_are_one_line(saved, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(saved)
     (saved / "text.npy").write_text("no array")
     (saved / "text.keras").write_text("no model")
+    whole = (saved / "batch.npz").read_bytes()
+    (saved / "cut.npz").write_bytes(whole[: len(whole) // 2])
     np.save(saved / "short.npy", np.zeros((2, 7)))
     np.savez(saved / "uneven.npz", x=np.zeros((2, 7, 3)), y=np.zeros((3, 2)))
     make(keras.layers.LSTM(2)).save(saved / "theirs.keras")

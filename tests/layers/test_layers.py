@@ -69,6 +69,33 @@ def test_equals_keras(ours, theirs, options):
         same(a(x, mask=mask), b(x, mask=mask))
 
 
+def tanh(z):
+    """A user's own, which only bears the name of Keras's."""
+    return keras.ops.tanh(2 * z)
+
+
+class Gentle:
+    """Callable, and Keras cannot serialise it."""
+
+    def __call__(self, z):
+        return keras.ops.tanh(0.5 * z)
+
+
+@pytest.mark.parametrize("ours, theirs", PAIRS)
+@pytest.mark.parametrize("activation", [tanh, Gentle()], ids=["function", "callable"])
+def test_a_users_activation_is_used_in_every_loop(ours, theirs, activation):
+    """In `predict`, where Keras's own tanh would run by the compiled kernel."""
+    x, _ = sample()
+    a, b = ours(5, activation=activation), theirs(5, activation=activation)
+    a.build(x.shape)
+    b.build(x.shape)
+    a.set_weights(b.get_weights())
+    want = b(x)
+    same(a(x), want)
+    model = keras.Sequential([keras.Input(x.shape[1:]), a])
+    same(model.predict(x, verbose=0), want)
+
+
 @pytest.mark.parametrize("ours, theirs", PAIRS + CELLS)
 def test_arguments_are_keras_arguments(ours, theirs):
     """Names, order and defaults; what is added comes after them."""

@@ -87,6 +87,14 @@ def test_cut_flac(tmp_path):
     assert "damaged" in error_of(path) or "holds no samples" in error_of(path)
 
 
+def test_cut_wav(tmp_path):
+    path = tmp_path / "cut.wav"
+    soundfile.write(path, np.sin(np.arange(8000) / 9), 16_000, subtype="PCM_16")
+    path.write_bytes(path.read_bytes()[:9001])
+    with pytest.raises(UserError, match=r"cut\.wav: is cut short"):
+        audio.read_audio(path)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_sample_that_is_no_number(tmp_path, bad):
     samples = tone(440)

@@ -41,6 +41,17 @@ def test_folder_with_speech_commands_lists(word_folder):
     assert sum(counts(recordings, "train").values()) == 45
 
 
+def test_speech_commands_lists_of_words_with_a_space(word_folder):
+    """A line is one name: else what is held out would be trained on."""
+    (word_folder / "high").rename(word_folder / "zoom in")
+    for name, take in (("validation_list.txt", "a_0"), ("testing_list.txt", "b_0")):
+        text = f"\ufeffzoom in/{take}.wav\r\n\r\n"  # as Windows writes it
+        (word_folder / name).write_text(text, encoding="utf-8", newline="")
+    recordings = sources.find(str(word_folder), SPLITS)
+    assert counts(recordings, "val") == {"zoom in": 1}
+    assert counts(recordings, "test") == {"zoom in": 1}
+
+
 def test_speech_commands_lists_in_another_encoding(word_folder):
     (word_folder / "validation_list.txt").write_bytes("high/é.wav".encode("latin-1"))
     with pytest.raises(

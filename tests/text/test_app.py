@@ -127,6 +127,21 @@ def fails(capsys, *arguments):
     return lines[0]
 
 
+def test_evaluate_reads_utf_8_whatever_the_training_data_was_in(run, tmp_path, capsys):
+    """Else words of another language would be read as nonsense, without a word."""
+    model = tmp_path / "model.tflite"
+    shutil.copy(run / "model.tflite", model)
+    metadata = read_metadata(model)
+    settings = metadata["settings"] | {"encoding": "latin-1", "skip_bad": True}
+    write_metadata(model, metadata | {"settings": settings})
+    data = tmp_path / "data.csv"
+    data.write_bytes("text,label\ncafé,card\nrain,weather\n".encode("latin-1"))
+    assert main(APP, ["evaluate", str(model), "--data", str(data), "--whole"]) == 2
+    assert "data.csv line 2: byte 0xe9 is not utf-8" in capsys.readouterr().err
+    command = ["evaluate", model, "--data", data, "--whole", "--encoding", "latin-1"]
+    assert answer(capsys, *command)["n"] == 2
+
+
 def test_unknown_label_at_evaluation(run, tmp_path, capsys):
     path = tmp_path / "test.csv"
     path.write_text("text,label\nhello,card\nhi,sport\n")

@@ -1,7 +1,8 @@
 """The forms a recurrence can take in an exported file, and the choice of one.
 
 A lowering is a function ``(layer, sequences, initial_state, mask)`` that returns
-``(last_output, outputs, states)``; see :func:`seqcore.layers.lowering.lowering`.
+``(last_output, outputs, states)``; see :func:`seqcore.layers.lowering.lowering`. In a
+stream it is told as well whether an earlier chunk had an unmasked step (``begun``).
 """
 
 from __future__ import annotations
@@ -79,12 +80,16 @@ def make_lowering(
             blocking = Blocking(1)
         return run_steps(run, blocking, sequence)
 
-    def lower(layer, sequences, initial_state, mask) -> Lowered:
+    def lower(layer, sequences, initial_state, mask, begun=None) -> Lowered:
         if layer in waiting:
             seen, seen_mask, result = waiting.pop(layer)
             if seen is sequences and seen_mask is mask and _is_zero(initial_state):
                 return result
-        steps = steps_of(layer, sequences, initial_state, mask, continued, exact)
+        valid = sequences
+        if mask is not None:
+            # Padding may hold anything, and 0 times what is not finite is no 0.
+            valid = tf.where(mask[:, :, None], sequences, tf.zeros_like(sequences))
+        steps = steps_of(layer, valid, initial_state, mask, begun, exact)
         sequence = bool(layer.return_sequences)
         other = backward.get(layer)
         # Two directions a step whose weights push one another out of the cache are
@@ -93,8 +98,8 @@ def make_lowering(
         if not together or not _is_zero(initial_state):
             outputs, states = write(steps.alone(), [layer], sequence)
             return steps.finish(outputs, states)
-        theirs = steps_of(other, sequences, _zero_states(other), mask, continued, exact)
-        run = steps.with_backward(theirs, sequences, mask)
+        theirs = steps_of(other, valid, _zero_states(other), mask, None, exact)
+        run = steps.with_backward(theirs, valid, mask)
         outputs, states = write(run, [layer, other], sequence)
         ours, backwards = split_results(run, outputs, states, len(steps.states))
         waiting[other] = (sequences, mask, theirs.finish(*backwards))

@@ -23,6 +23,7 @@ import tensorflow as tf
 from seqcore.export.errors import ExportError
 from seqcore.export.flatbuffer import FUSED_LSTM_OP, FUSED_RNN_OP
 from seqcore.export.lowerings.steps import in_running_order
+from seqcore.layers.cell import builtin_activation
 from seqcore.layers.lstm import LSTM
 from seqcore.layers.rnn import RNN
 
@@ -31,7 +32,12 @@ _unique = itertools.count()
 
 
 def fused(
-    layer: Any, sequences: tf.Tensor, initial_state: Any, mask: Any, quantize="none"
+    layer: Any,
+    sequences: tf.Tensor,
+    initial_state: Any,
+    mask: Any,
+    begun: Any = None,
+    quantize: str = "none",
 ):
     """Lower ``layer`` to its builtin sequence operator, or say why not."""
     _check(layer, initial_state, mask)
@@ -73,20 +79,18 @@ def _check(layer: Any, initial_state: Any, mask: Any) -> None:
             raise _refuse(layer, "the builtin operator starts from zeros")
     cell = layer.cell
     if type(layer) is LSTM:
-        names = (_name(cell.activation), _name(cell.recurrent_activation))
-        if names != ("tanh", "sigmoid"):
-            raise _refuse(layer, f"its activations are {names}, not tanh and sigmoid")
+        functions = (cell.activation, cell.recurrent_activation)
+        if tuple(map(builtin_activation, functions)) != ("tanh", "sigmoid"):
+            raise _refuse(
+                layer, f"its activations are {functions}, not Keras's tanh and sigmoid"
+            )
         if cell.layer_norm or cell.zoneout_cell or cell.zoneout_output:
             raise _refuse(layer, "the operator has no such layer_norm and no zoneout")
     elif type(layer) is RNN:
-        if _name(cell.activation) not in _RNN_ACTIVATIONS:
-            raise _refuse(layer, f"its activation is {_name(cell.activation)!r}")
+        if builtin_activation(cell.activation) not in _RNN_ACTIVATIONS:
+            raise _refuse(layer, f"its activation is {cell.activation!r}")
     else:
         raise _refuse(layer, f"there is no builtin operator for {type(layer).__name__}")
-
-
-def _name(activation: Any) -> str:
-    return getattr(activation, "__name__", str(activation))
 
 
 def _weights(cell: Any, width: int) -> list[tf.Tensor]:
@@ -179,7 +183,9 @@ def _constant(weight: Any) -> tf.Tensor:
 
 
 def _rnn(cell: Any, sequences: tf.Tensor) -> tf.Tensor:
-    implements = _implements(FUSED_RNN_OP, activation=_name(cell.activation))
+    implements = _implements(
+        FUSED_RNN_OP, activation=str(builtin_activation(cell.activation))
+    )
 
     @tf.function(autograph=False, experimental_implements=implements)
     def sequence_rnn(inputs, kernel, recurrent_kernel, bias):

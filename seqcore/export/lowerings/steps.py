@@ -81,7 +81,8 @@ class Steps:
             out a step.
         timesteps: An int, or a scalar int32 tensor where the length is free.
         mask: (1, timesteps) boolean in the order of running, or None.
-        continued: Whether the states come from an earlier chunk.
+        begun: (1, 1) integer, whether an earlier chunk had an unmasked step; None
+            where there is no earlier chunk.
         exact: Whether the file keeps float32 weights.
     """
 
@@ -90,7 +91,7 @@ class Steps:
     states: States
     timesteps: Any
     mask: Any
-    continued: bool
+    begun: Any
     exact: bool
 
     def step(self, row: tf.Tensor, states: Sequence[tf.Tensor]) -> States:
@@ -166,11 +167,10 @@ class Steps:
     def finish(self, outputs: tf.Tensor | None, states: States) -> Lowered:
         """The layer's results from its outputs (1, timesteps, size) or None."""
         mask = self.mask
-        if mask is not None and self.continued and not self.layer.zero_output_for_mask:
+        if self.begun is not None and not self.layer.zero_output_for_mask:
             # Steps before the first valid one give zeros, unless an earlier chunk
-            # had one: then the state is no longer zero.
-            begun = tf.reduce_any(tf.not_equal(self.states[0], 0))
-            first = tf.logical_or(mask[:, :1], begun)
+            # had one.
+            first = tf.logical_or(mask[:, :1], tf.not_equal(self.begun, 0))
             mask = tf.concat([first, mask[:, 1:]], axis=1)
         return self.layer._finish(outputs, states, mask)
 
@@ -197,7 +197,7 @@ def steps_of(
     sequences: tf.Tensor,
     states: Sequence[tf.Tensor],
     mask: Any,
-    continued: bool = False,
+    begun: Any = None,
     exact: bool = False,
 ) -> Steps:
     """Project ``sequences`` (1, time, features) and prepare the recurrence."""
@@ -214,7 +214,7 @@ def steps_of(
     if mask is not None:
         column = tf.reshape(tf.cast(mask, rows.dtype), [-1, 1])
         rows = tf.concat([rows, column], axis=1)
-    return Steps(layer, rows, list(states), timesteps, mask, continued, exact)
+    return Steps(layer, rows, list(states), timesteps, mask, begun, exact)
 
 
 def in_running_order(layer: Any, sequences: tf.Tensor, mask: Any):

@@ -2,7 +2,6 @@
 
 import importlib
 import sys
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -55,6 +54,7 @@ def __getattr__(name: str) -> Any:
 # Importing the layers registers them, which is why load_model knows them after
 # `import seqcore`. `python -m seqcore` imports this package before it can look at
 # its arguments, and has its answer to wrong ones long before Keras has started.
-if ("-m", "seqcore") not in pairwise(sys.orig_argv):
+# While Python locates the module, argv[0] is "-m"; the name is among its arguments.
+if sys.argv[:1] != ["-m"] or not {"seqcore", "-mseqcore"} & set(sys.orig_argv):
     for _name in _LAYERS:
         globals()[_name] = __getattr__(_name)

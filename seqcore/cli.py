@@ -114,17 +114,21 @@ def _export(arguments: argparse.Namespace) -> None:
     # Everything a user can get wrong is read before TensorFlow starts.
     metadata = _read_json(arguments.metadata) if arguments.metadata else {}
     shape = _shape(arguments.shape) if arguments.shape else None
-    data = _examples(arguments.representative) if arguments.representative else None
+    file = arguments.representative
+    arrays = read_arrays(file) if file else None
 
     start_tensorflow()
     from seqcore.export.metadata import read_metadata
+    from seqcore.export.program import model_io
     from seqcore.export.saved_model import export_saved_model
     from seqcore.export.tflite import export_tflite
 
     model = load_model(path)
+    names = list(model_io(model).specs)
+    data = None if arrays is None else _examples(arrays, names, file)
     metadata = {**read_metadata(path), **metadata}
     folder = Path(arguments.out)
-    is_new = not folder.exists()
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
         if arguments.format != "saved_model":
@@ -146,8 +150,9 @@ def _export(arguments: argparse.Namespace) -> None:
             export_saved_model(model, target, metadata=metadata)
             print(f"{target}: SavedModel")
     finally:
-        if is_new and not any(folder.iterdir()):
-            folder.rmdir()  # nothing could be exported
+        for place in made:  # nothing could be exported, if it is empty
+            if not any(place.iterdir()):
+                place.rmdir()
 
 
 def _read_json(name: str) -> dict[str, Any]:
@@ -169,11 +174,13 @@ def _shape(text: str) -> tuple[int | None, ...]:
         ) from None
 
 
-def _examples(name: str) -> list[Any]:
-    """Examples of a .npy array, or of an .npz with one array per input."""
-    arrays = read_arrays(name)
-    arrays.pop("y", None)  # as in a file for `inspect`
-    if list(arrays) == ["x"]:
-        return list(arrays["x"])
+def _examples(arrays: dict[str, Any], names: list[str], file: str) -> list[Any]:
+    """Examples for the inputs of these names, of what `read_arrays` found in a file."""
+    if "y" not in names:
+        arrays = {key: value for key, value in arrays.items() if key != "y"}
+    if not arrays:
+        raise ExportError(f"{file}: holds y alone; the inputs are to be named {names}")
+    if len(arrays) == len(names) == 1:
+        return list(*arrays.values())
     rows = zip(*arrays.values(), strict=True)
     return [dict(zip(arrays, row, strict=True)) for row in rows]

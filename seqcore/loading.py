@@ -1,4 +1,4 @@
-"""Models from .keras files, as the command line needs them."""
+"""What the command line is given: models, examples; and a quiet start."""
 
 from __future__ import annotations
 

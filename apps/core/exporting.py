@@ -1,7 +1,7 @@
 """From a trained .keras file to the files that are deployed."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,7 @@ def export_all(
     streaming: bool = False,
     chunk: int | None = None,
     fix: Callable[[keras.Model], Sequence[int] | None] = lambda model: None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> dict[str, Path]:
     """Writes saved_model/ and model.tflite into `folder`.
 
@@ -77,6 +78,7 @@ def export_all(
         fix: Fixes the model's lengths for model.tflite, where they are to be; returns
             the shape of its input, batch axis included. The SavedModel, written
             before, takes any.
+        fixed: What the metadata of model.tflite has in place of the same in `metadata`.
     """
     files.make_folder(folder)
     found = {"tflite": folder / "model.tflite", "saved_model": folder / "saved_model"}
@@ -84,6 +86,7 @@ def export_all(
         seqcore.export_saved_model(model, found["saved_model"], metadata=metadata)
     shape = fix(model)
     path = found["tflite"]
+    metadata = metadata | dict(fixed or {})
     export_tflite(
         model, path, quantize, metadata, representative, streaming, chunk, shape
     )

@@ -226,15 +226,18 @@ def export(app: App, arguments: Namespace) -> None:
         data = task.load(arguments.data, ("train",), loaded.labels)
         representative = list(task.representative_inputs(data.splits["train"], 100))
     assert isinstance(loaded.runner, keras.Model)
+    # The model's own settings, of its files too, and the length where one is given.
+    settings = configs.override(loaded.config(app), _options(app, arguments))
     found = exporting.export_all(
         loaded.runner,
         Path(arguments.out),
         arguments.quantize,
-        loaded.metadata | {"settings": to_json(task.config)},
+        loaded.metadata,
         representative,
         task.streaming,
         task.stream_chunk,
         task.fixed_shape,
+        {"settings": to_json(settings)},
     )
     sizes = {name: exporting.size_of(path) for name, path in found.items()}
     summary = {name: str(path) for name, path in found.items()} | {
@@ -274,7 +277,7 @@ def inspect(app: App, arguments: Namespace) -> None:
     from apps.core import inspection
 
     model = recogniser.load(arguments.model, app)
-    task = app.make_task(model.config(app))
+    task = app.make_task(_settings(app, arguments, model))
     found = inspection.run(app, arguments, task, model)
     _emit(arguments, found, inspection.text(found))
 

@@ -97,11 +97,12 @@ class HandwritingConfig(TrainingConfig):
         )  # fmt: skip
         self._up_to(1, "reorder", "spelled")
         self._at_least_0("length", "resample", "augment", "hands")
-        for name in ("lm", "lexicon"):
-            if getattr(self, name) and self.model == "classify":
+        for name, without in (("lm", ""), ("lexicon", ""), ("decoder", "greedy")):
+            value = getattr(self, name)
+            if value != without and self.model == "classify":
                 raise UserError(
-                    f"{name}={getattr(self, name)}: is for transcripts, and this model "
-                    "names single symbols"
+                    f"{name}={value}: is for transcripts, and this model names single "
+                    "symbols"
                 )
         if self.length and self.model == "stream":
             raise UserError(f"length={self.length}: is not for streams")

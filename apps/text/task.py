@@ -271,15 +271,15 @@ def _count_duplicates(rows: dict[str, list[Row]], split: str) -> dict[str, int]:
 
 def _known(rows: list[Row], labels: Sequence[str], bad: BadRows) -> list[Row]:
     """The rows with a label that the model has; another is an error, or bad."""
-    kept = []
+    kept, index = [], set(labels)
     for row in rows:
-        if row.label in labels:
+        if row.label in index:
             kept.append(row)
             continue
         known = ", ".join(labels[:20]) + (", …" if len(labels) > 20 else "")
         bad.report(
             f"{row.source}: the label {row.label!r} is not one of those trained "
-            f"on ({known}): rename it or leave the row out"
+            f"on ({known}): rename it"
         )
     return kept
 

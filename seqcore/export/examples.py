@@ -22,7 +22,13 @@ def as_examples(data: Iterable[Any], io: ModelIO) -> list[dict[str, np.ndarray]]
     examples = []
     for item in data:
         if not isinstance(item, Mapping):
-            item = dict(zip(io.specs, keras.tree.flatten(item), strict=False))
+            arrays = keras.tree.flatten(item)
+            if len(arrays) != len(io.specs):
+                raise ExportError(
+                    f"an example holds {len(arrays)} arrays, and the model has the "
+                    f"inputs {list(io.specs)}"
+                )
+            item = dict(zip(io.specs, arrays, strict=True))
         if missing := set(io.specs) - set(item):
             raise ExportError(
                 f"an example holds {sorted(item)}, and the model's inputs are "
@@ -47,6 +53,16 @@ def as_examples(data: Iterable[Any], io: ModelIO) -> list[dict[str, np.ndarray]]
     return examples
 
 
+def _later_half(example: dict[str, np.ndarray], io: ModelIO) -> dict[str, np.ndarray]:
+    """The same input, begun in its middle where its length is free."""
+    return {
+        name: array[:, array.shape[1] // 2 :]
+        if io.specs[name].shape[1:2] == [None]
+        else array
+        for name, array in example.items()
+    }
+
+
 def calibration_data(
     data: Iterable[Any] | None, io: ModelIO, program: Program, stream: Any
 ) -> Callable[[], Iterator[Any]]:
@@ -56,10 +72,19 @@ def calibration_data(
             "quantize='int8' needs representative_data: some hundred inputs of the "
             "training run, from which the ranges of the activations are taken"
         )
+    if not any(array.any() for example in examples for array in example.values()):
+        raise ExportError(
+            "representative_data holds zeros alone: no range can be taken"
+        )
 
     def generate():
         for example in examples:
             yield SERVING, example
+            if any(spec.shape[1:2] == [None] for spec in io.specs.values()):
+                # A loop of a free length takes what does not fill a block first, and
+                # by itself. Where examples begin with silence it would see nothing
+                # else, and a range of no width ends the process that runs the file.
+                yield SERVING, _later_half(example, io)
             if stream is None:
                 continue
             # The streamed ranges come from running the clip in chunks.

@@ -1,4 +1,4 @@
-"""Mixed precision is for training: an exported file computes in float32."""
+"""Mixed precision is for training: a .tflite file computes in float32."""
 
 from __future__ import annotations
 

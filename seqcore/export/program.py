@@ -73,14 +73,6 @@ def check_model(model: Any) -> None:
                 f"layer {layer.name!r} of model {model.name!r} is not built; call the "
                 "model on an input before exporting it"
             )
-        if isinstance(layer, keras.layers.TimeDistributed) and any(
-            isinstance(part, RecurrentLayer) for part in layer._flatten_layers()
-        ):
-            raise ExportError(
-                f"layer {layer.name!r} runs a recurrent layer over many sequences at "
-                "once, and an exported file has a batch of 1: export the inner model, "
-                "and run it for each of them"
-            )
         if isinstance(layer, RecurrentLayer):
             if layer.stateful:
                 raise ExportError(
@@ -98,6 +90,23 @@ def check_model(model: Any) -> None:
             raise ExportError(
                 f"layer {layer.name!r} is Keras's own {kind}, whose loop does not "
                 f"export to builtin operators; {way_out}"
+            )
+
+
+def check_batch_of_one(model: Any) -> None:
+    """Refuse what computes several sequences at once, whatever the batch.
+
+    Raises:
+        ExportError: a recurrent layer inside a TimeDistributed.
+    """
+    for layer in model._flatten_layers(include_self=False):
+        if isinstance(layer, keras.layers.TimeDistributed) and any(
+            isinstance(part, RecurrentLayer) for part in layer._flatten_layers()
+        ):
+            raise ExportError(
+                f"layer {layer.name!r} runs a recurrent layer over many sequences at "
+                "once, and a .tflite file has a batch of 1: export the inner model, "
+                "and run it for each of them"
             )
 
 
@@ -189,14 +198,11 @@ def _wanted_shapes(names: list[str], shapes: list[tuple], shape: Any) -> list[tu
 
 def _names(names: list[str], default: str) -> list[str]:
     """The names a user chose; plain ones in place of Keras's automatic names."""
-    one = len(names) == 1
-    return _clean_names(
-        default,
-        [
-            (default if one else f"{default}_{i}") if _AUTOMATIC_NAME.match(n) else n
-            for i, n in enumerate(names)
-        ],
-    )
+    chosen = {name for name in names if not _AUTOMATIC_NAME.match(name)}
+    plain = [default] if len(names) == 1 else []
+    plain += [f"{default}_{i}" for i in range(2 * len(names))]
+    free = (name for name in plain if name not in chosen)
+    return _clean_names(default, [n if n in chosen else next(free) for n in names])
 
 
 def clean_name(name: str, kind: str) -> str:

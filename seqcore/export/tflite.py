@@ -21,6 +21,7 @@ from seqcore.export.metadata import append_to_tflite, encode, weights_hash
 from seqcore.export.precision import in_float32
 from seqcore.export.program import (
     Program,
+    check_batch_of_one,
     check_model,
     model_io,
     serving,
@@ -116,6 +117,7 @@ def export_tflite(
     _check_choice("inference_io", inference_io, INFERENCE_IO)
     _check_integer_io(model, inference_io, quantize, streaming)
     check_model(model)
+    check_batch_of_one(model)
     encode(metadata or {})
     with in_float32(model):
         io = model_io(model, shape)

@@ -104,6 +104,21 @@ def test_the_command_line_answers_before_keras_has_started(tmp_path, arguments, 
     assert " keras" not in done.stderr
 
 
+def test_importing_seqcore_registers_its_layers_whatever_a_script_is_given(
+    keras_file, tmp_path
+):
+    """`-m seqcore` of a user's own script is not that of Python."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, keras, seqcore\nkeras.saving.load_model(sys.argv[3])\n"
+    )
+    subprocess.run(
+        [sys.executable, script, "-m", "seqcore", keras_file],
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+
+
 def test_two_layers_of_a_thousand_steps_stay_small(tmp_path):
     big = model_of(
         LSTM(96, return_sequences=True),

@@ -145,11 +145,43 @@ def test_what_has_no_time_is_refused_in_a_stream(tmp_path):
         exported(model, tmp_path, streaming=True)
 
 
-def test_many_sequences_at_once_are_refused(tmp_path):
+def test_many_sequences_at_once_are_refused_in_a_tflite_file_alone(tmp_path):
     x = keras.Input((2, 7, 3))
     model = keras.Model(x, L.TimeDistributed(LSTM(4))(x))
+    import tensorflow as tf
+
+    folder = seqcore.export_saved_model(model, tmp_path / "saved_model")
+    values = clip(14, 3).reshape(1, 2, 7, 3)
+    run = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    got = run(input=tf.constant(values))["output"]
+    np.testing.assert_allclose(got, model(values), atol=1e-6)
     with pytest.raises(ExportError, match=r"many sequences at once.*inner model"):
         exported(model, tmp_path)
+
+
+def test_int8_of_a_free_length_calibrated_on_inputs_that_begin_with_silence(tmp_path):
+    """The first turns of the loop, by themselves, would have a range of no width,
+    and LiteRT ends the process at such a file."""
+    x = clip(21, 3)
+    x[:, :3] = 0
+    model = model_of(RNN(6), features=3)
+    data = [x * scale for scale in (0.5, 1.0, 1.5)]
+    got = exported(model, tmp_path, quantize="int8", representative_data=data)
+    np.testing.assert_allclose(got({"input": x})["output"], model(x), atol=0.08)
+    with pytest.raises(ExportError, match="zeros alone"):
+        exported(model, tmp_path, quantize="int8", representative_data=[0 * x])
+
+
+def test_examples_of_too_many_arrays_are_refused(tmp_path):
+    with pytest.raises(ExportError, match=r"holds 2 arrays, .* inputs \['input'\]"):
+        exported(model_of(LSTM(4)), tmp_path, probe_data=[(clip(5), clip(5))])
+
+
+def test_an_automatic_name_leaves_a_chosen_one_alone(tmp_path):
+    named, plain = keras.Input((None, 3), name="input_0"), keras.Input((None, 3))
+    model = keras.Model([plain, named], L.Add()([LSTM(2)(plain), LSTM(2)(named)]))
+    runner = exported(model, tmp_path)
+    assert set(runner.signatures["serving_default"]["inputs"]) == {"input_0", "input_1"}
 
 
 def test_examples_by_other_names_than_the_inputs_are_refused(tmp_path):

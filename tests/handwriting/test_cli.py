@@ -207,6 +207,9 @@ def test_a_fixed_length_is_that_of_the_tflite_file_alone(trained, ink, tmp_path)
     points[0, :, 0] = np.arange(90)
     found = serve["serving_default"](points=points)["scores"]
     assert found.shape[1] > 40
+    ninety = tmp_path / "ninety.json"
+    ninety.write_text(json.dumps({"strokes": [[[i, i % 7] for i in range(90)]]}))
+    assert run("predict", tmp_path / "saved_model", ninety) == 0
 
 
 def test_other_mistakes_are_one_line(trained, tmp_path, capsys):
@@ -269,6 +272,7 @@ def test_classifier_from_unipen_end_to_end(tmp_path, capsys):
     longer.write_text(json.dumps({"strokes": [[[i, i % 7] for i in range(41)]]}))
     command = ("evaluate", workdir / "model.tflite", "--data", path, "--lm", path)
     assert "is for transcripts" in fails(capsys, *command)
+    assert "is for transcripts" in fails(capsys, *command[:-2], "--beam", 4)
     line = fails(capsys, "predict", fixed / "model.tflite", longer)
     assert "41 points" in line and "40 at most" in line
 

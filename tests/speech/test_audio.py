@@ -87,9 +87,21 @@ def test_cut_flac(tmp_path):
     assert "damaged" in error_of(path) or "holds no samples" in error_of(path)
 
 
-def test_cut_wav(tmp_path):
+@pytest.mark.parametrize("size", [0xFFFF_FFFF, 0x8000_0000, 0x7FFF_FFFF - 36])
+def test_wav_of_a_length_left_open(tmp_path, size):
+    """As a recorder writes it that cannot go back to the header."""
+    path = tmp_path / "open.wav"
+    soundfile.write(path, tone(440), RATE, subtype="PCM_16")
+    content = bytearray(path.read_bytes())
+    content[40:44] = size.to_bytes(4, "little")
+    path.write_bytes(content)
+    assert len(audio.read_audio(path)) == len(tone(440))
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "ULAW"])
+def test_cut_wav(tmp_path, subtype):
     path = tmp_path / "cut.wav"
-    soundfile.write(path, np.sin(np.arange(8000) / 9), 16_000, subtype="PCM_16")
+    soundfile.write(path, np.sin(np.arange(9500) / 9), 16_000, subtype=subtype)
     path.write_bytes(path.read_bytes()[:9001])
     with pytest.raises(UserError, match=r"cut\.wav: is cut short"):
         audio.read_audio(path)

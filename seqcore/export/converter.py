@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import warnings
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
@@ -52,7 +53,10 @@ def convert(
             converter.inference_output_type = tf.as_dtype(inference_io)
             _choose_quantizer(converter, keep_float)
         try:
-            model = converter.convert()
+            with warnings.catch_warnings():
+                # The calibrator is TensorFlow's, and runs by what it calls deprecated.
+                warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter")
+                model = converter.convert()
         except Exception as error:
             raise ExportError(_explain(error)) from error
     if not model:

@@ -159,6 +159,7 @@ def test_many_sequences_at_once_are_refused_in_a_tflite_file_alone(tmp_path):
         exported(model, tmp_path)
 
 
+@pytest.mark.filterwarnings("error:.*tf.lite.Interpreter is deprecated:UserWarning")
 def test_int8_of_a_free_length_calibrated_on_inputs_that_begin_with_silence(tmp_path):
     """The first turns of the loop, by themselves, would have a range of no width,
     and LiteRT ends the process at such a file."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from apps.core.builders import builder_module, is_ours
+from apps.core import builders
 from apps.core.errors import UserError
 from apps.speech.audio import (
     SAMPLE_RATE,
@@ -20,17 +20,6 @@ _SPLIT_NAMES = {"train": "train", "validation": "val", "valid": "val", "test": "
 _SPECIAL = {"_unknown_": UNKNOWN, "_silence_": SILENCE}
 
 
-def _builder(name: str) -> Any:
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise UserError(
-            f"--data tfds:{name}: needs the package tensorflow-datasets: "
-            "pip install tensorflow-datasets"
-        ) from error
-    return builder_module(name).Builder() if is_ours(name) else tfds.builder(name)
-
-
 def from_tfds(name: str, splits: Sequence[str]) -> Recordings:
     """The wanted splits of a data set with the features `audio` and `label`.
 
@@ -42,7 +31,7 @@ def from_tfds(name: str, splits: Sequence[str]) -> Recordings:
             spoken words.
     """
     try:
-        builder = _builder(name)
+        builder = builders.find_builder(name)
         builder.download_and_prepare()
     except UserError:
         raise

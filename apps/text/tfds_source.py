@@ -4,13 +4,10 @@ import contextlib
 import sys
 from pathlib import Path
 
-from apps.core.builders import builder_module
+from apps.core.builders import find_builder
 from apps.core.errors import UserError
 from apps.text.sources import SPLITS, Corpus
 from apps.text.table import LABEL_COLUMNS, TEXT_COLUMNS, BadRows, Row, good
-
-_OURS = ("banking77", "snips")
-"""Builders in datasets/, which read a local copy from TFDS's manual directory."""
 
 
 def from_tfds(name: str, bad: BadRows) -> Corpus:
@@ -19,24 +16,16 @@ def from_tfds(name: str, bad: BadRows) -> Corpus:
     Raises:
         UserError: unknown, not obtainable, or without one text and one label.
     """
-    import tensorflow_datasets as tfds
-
-    ours = name.split("/")[0].split(":")[0]
     try:
-        if ours in _OURS:
-            builder = builder_module(ours).Builder()
-        else:
-            builder = tfds.builder(name)
+        builder = find_builder(name)
         with contextlib.redirect_stdout(sys.stderr):  # TFDS tells what it does
             builder.download_and_prepare()
-    except tfds.core.registered.DatasetNotFoundError as error:
-        raise UserError(
-            f"tfds:{name}: TensorFlow Datasets has no set of that name"
-        ) from error
     except (AssertionError, OSError, ValueError, RuntimeError) as error:
         lines = [line.strip() for line in str(error).strip().splitlines()]
         reason = " ".join(line for line in lines if line)[:400]
         raise UserError(f"tfds:{name}: cannot be prepared: {reason}") from error
+    import tensorflow_datasets as tfds
+
     features = builder.info.features
     labels = {
         key: feature

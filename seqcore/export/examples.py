@@ -53,16 +53,6 @@ def as_examples(data: Iterable[Any], io: ModelIO) -> list[dict[str, np.ndarray]]
     return examples
 
 
-def _later_half(example: dict[str, np.ndarray], io: ModelIO) -> dict[str, np.ndarray]:
-    """The same input, begun in its middle where its length is free."""
-    return {
-        name: array[:, array.shape[1] // 2 :]
-        if io.specs[name].shape[1:2] == [None]
-        else array
-        for name, array in example.items()
-    }
-
-
 def calibration_data(
     data: Iterable[Any] | None, io: ModelIO, program: Program, stream: Any
 ) -> Callable[[], Iterator[Any]]:
@@ -77,14 +67,17 @@ def calibration_data(
             "representative_data holds zeros alone: no range can be taken"
         )
 
+    free = [n for n, spec in io.specs.items() if spec.shape[1:2] == [None]]
+
     def generate():
         for example in examples:
             yield SERVING, example
-            if any(spec.shape[1:2] == [None] for spec in io.specs.values()):
+            if free:
                 # A loop of a free length takes what does not fill a block first, and
                 # by itself. Where examples begin with silence it would see nothing
                 # else, and a range of no width ends the process that runs the file.
-                yield SERVING, _later_half(example, io)
+                later = {n: example[n][:, example[n].shape[1] // 2 :] for n in free}
+                yield SERVING, {**example, **later}
             if stream is None:
                 continue
             # The streamed ranges come from running the clip in chunks.

@@ -175,7 +175,8 @@ def _recurrent(lower: Any, states: States) -> Callable[..., Any]:
         ]
         carried = [states.read(name) for name in names]
         begun = None
-        if mask is not None:
+        if mask is not None and not layer.zero_output_for_mask:
+            # Steps before the first valid one give zeros; has an earlier chunk had one?
             name = states.take(layer, "begun", (1, 1), tf.int32)
             begun = states.read(name)
             any_valid = tf.reduce_any(mask, axis=1, keepdims=True)

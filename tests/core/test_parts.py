@@ -85,7 +85,7 @@ def test_confusion_of_labels_in_any_letters(tmp_path):
 
 def test_a_builder_that_is_not_there_is_a_user_error():
     assert builders.is_ours("banking77") and not builders.is_ours("../apps")
-    with pytest.raises(UserError, match=r"nothing is read by the repository's datas"):
+    with pytest.raises(UserError, match=r"nothing: has no builder; the repository's"):
         builders.builder_module("nothing")
 
 

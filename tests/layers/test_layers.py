@@ -36,6 +36,13 @@ def same(a, b, atol=1e-6):
         )
 
 
+def share_weights(a, b, x):
+    """Builds both, and gives the weights of `b` to `a`."""
+    a.build(x.shape)
+    b.build(x.shape)
+    a.set_weights(b.get_weights())
+
+
 @pytest.mark.parametrize("ours, theirs", PAIRS)
 @pytest.mark.parametrize(
     "options",
@@ -63,9 +70,7 @@ def test_equals_keras(ours, theirs, options):
         same(a(x, mask=m), b(x, mask=m))
     if not options.get("go_backwards"):
         a, b = keras.layers.Bidirectional(a), keras.layers.Bidirectional(b)
-        a.build(x.shape)
-        b.build(x.shape)
-        a.set_weights(b.get_weights())
+        share_weights(a, b, x)
         same(a(x, mask=mask), b(x, mask=mask))
 
 
@@ -87,9 +92,7 @@ def test_a_users_activation_is_used_in_every_loop(ours, theirs, activation):
     """In `predict`, where Keras's own tanh would run by the compiled kernel."""
     x, _ = sample()
     a, b = ours(5, activation=activation), theirs(5, activation=activation)
-    a.build(x.shape)
-    b.build(x.shape)
-    a.set_weights(b.get_weights())
+    share_weights(a, b, x)
     want = b(x)
     same(a(x), want)
     model = keras.Sequential([keras.Input(x.shape[1:]), a])
@@ -119,9 +122,7 @@ def test_regularisers_and_constraints_act(ours, theirs):
     if theirs is keras.layers.LSTM:  # Keras's SimpleRNN forgets it.
         options["activity_regularizer"] = "l1"
     a, b = ours(5, **options), theirs(5, **options)
-    a.build(x.shape)
-    b.build(x.shape)
-    a.set_weights(b.get_weights())
+    share_weights(a, b, x)
     a(x), b(x)
     assert len(a.losses) >= 3
     same(sorted(map(float, a.losses)), sorted(map(float, b.losses)), atol=1e-5)
@@ -148,9 +149,7 @@ def test_dropout_draws_as_keras_does(ours, theirs, rates):
     x, _ = sample()
     options = {"dropout": rates[0], "recurrent_dropout": rates[1], "seed": 5}
     a, b = ours(5, **options), theirs(5, **options)
-    a.build(x.shape)
-    b.build(x.shape)
-    a.set_weights(b.get_weights())
+    share_weights(a, b, x)
     same(a(x, training=True), b(x, training=True))
     same(a(x), b(x))
 
@@ -161,9 +160,7 @@ def test_cells_in_keras_wrappers(ours, theirs):
     for build in (lambda c: c(4), lambda c: [c(4), c(3)]):
         a = keras.layers.RNN(build(ours), return_sequences=True)
         b = keras.layers.RNN(build(theirs), return_sequences=True)
-        a.build(x.shape)
-        b.build(x.shape)
-        a.set_weights(b.get_weights())
+        share_weights(a, b, x)
         same(a(x, mask=mask), b(x, mask=mask))
 
 
@@ -171,9 +168,7 @@ def test_cells_in_keras_wrappers(ours, theirs):
 def test_stateful_and_initial_state(ours, theirs):
     x, _ = sample()
     a, b = ours(5, stateful=True), theirs(5, stateful=True)
-    a.build(x.shape)
-    b.build(x.shape)
-    a.set_weights(b.get_weights())
+    share_weights(a, b, x)
     first = a(x)
     same(first, b(x))
     same(a(x), b(x))
@@ -254,9 +249,7 @@ def test_mixed_precision():
     for ours, theirs in PAIRS:
         a = ours(5, dtype="mixed_bfloat16", return_sequences=True)
         b = theirs(5, return_sequences=True)
-        b.build(x.shape)
-        a.build(x.shape)
-        a.set_weights(b.get_weights())
+        share_weights(a, b, x)
         out = a(x, mask=mask)
         assert keras.backend.standardize_dtype(out.dtype) == "bfloat16"
         same(keras.ops.cast(out, "float32"), b(x, mask=mask), atol=0.05)

@@ -1,11 +1,13 @@
 """What --data may name, how splits come about, and the line for each mistake."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from apps.core import builders
 from apps.core.errors import UserError
 from apps.speech import sources
 from apps.speech.clips import SILENCE, UNKNOWN, Clip, held_out
@@ -294,16 +296,12 @@ def prepare_speech_commands(tfds, folder):
 
 
 def test_tfds_with_our_own_builder(fails, tmp_path, monkeypatch):
-    from pathlib import Path
-
-    import apps.speech.tfds_source as source
-
-    dummy = Path(source.__file__).parents[2] / "datasets/arabic_speech_commands"
+    dummy = Path(__file__).parents[2] / "datasets/arabic_speech_commands"
     manual = tmp_path / "downloads" / "manual" / "arabic_speech_commands"
     shutil.copytree(dummy / "dummy_data", manual)
-    own = source._builder
+    own = builders.find_builder
     monkeypatch.setattr(
-        source, "_builder", lambda name: type(own(name))(data_dir=str(tmp_path))
+        builders, "find_builder", lambda name: type(own(name))(data_dir=str(tmp_path))
     )
     recordings = sources.find("tfds:arabic_speech_commands", ("train", "val"))
     assert counts(recordings, "train") == {"yes": 1, "no": 1, "zoom in": 1}

@@ -82,7 +82,7 @@ class Steps:
         timesteps: An int, or a scalar int32 tensor where the length is free.
         mask: (1, timesteps) boolean in the order of running, or None.
         begun: (1, 1) integer, whether an earlier chunk had an unmasked step; None
-            where there is no earlier chunk.
+            where there is no earlier chunk, or masked outputs are zero anyway.
         exact: Whether the file keeps float32 weights.
     """
 
@@ -167,9 +167,7 @@ class Steps:
     def finish(self, outputs: tf.Tensor | None, states: States) -> Lowered:
         """The layer's results from its outputs (1, timesteps, size) or None."""
         mask = self.mask
-        if self.begun is not None and not self.layer.zero_output_for_mask:
-            # Steps before the first valid one give zeros, unless an earlier chunk
-            # had one.
+        if self.begun is not None:
             first = tf.logical_or(mask[:, :1], tf.not_equal(self.begun, 0))
             mask = tf.concat([first, mask[:, 1:]], axis=1)
         return self.layer._finish(outputs, states, mask)

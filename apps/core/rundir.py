@@ -7,7 +7,7 @@ metrics.jsonl      one object an epoch
 tensorboard/       the same for TensorBoard
 checkpoint/        the last finished epoch, for --resume
 model.keras        the best epoch so far
-saved_model/  model.tflite  report.md  figures/  model_card.md   when done
+saved_model/  model.tflite  quantized/  report.md  figures/  model_card.md   when done
 ```
 """
 

@@ -63,9 +63,7 @@ class PenFeatures(keras.layers.Layer):
     Args:
         scale: The unit of length. "box": the longer side of the bounding box, for
             single symbols. "spread": the standard deviation of y along the path,
-            for text: ascenders change it less than the box's height. "running":
-            the mean length of a segment so far, with y counted from the mean so
-            far: no step depends on later ink. It takes no resampling.
+            for text: ascenders change it less than the box's height.
         resample: Length of a step in scales; 0 keeps the points as they are.
         steps: Makes so many steps of every ink, for files of fixed shapes: what is
             too few is filled up, what is too many cut off. 0: as many as the longest

@@ -29,9 +29,10 @@ class Transcribe(InkTask):
     monitor_mode = "min"
 
     def more_metadata(self) -> dict[str, Any]:
+        shape = "[1, steps, 1]" if self.streaming else "[1, steps]"
         return {
             "output": "scores [1, steps, labels + 1]: natural log probabilities, the "
-            "blank behind the labels; transcript int32 [1, steps]: indices of labels "
+            f"blank behind the labels; transcript int32 {shape}: indices of labels "
             "at the steps where they begin, else -1"
         }
 

@@ -61,7 +61,7 @@ APP = App(
         Option(
             "--whole",
             "whole",
-            "score every clip of the data, whatever its split",
+            "take the clips of all splits of the data",
             verbs=("evaluate",),
             is_switch=True,
         ),

@@ -122,7 +122,7 @@ def microphone_pieces() -> Generator[np.ndarray, None, None]:
     except ImportError as error:
         raise UserError(
             "--source microphone needs the package sounddevice: pip install "
-            "'seqcore[mic]', or name a recording with --source FILE"
+            "sounddevice, or name a recording with --source FILE"
         ) from error
     except OSError as error:
         raise UserError(

@@ -131,6 +131,7 @@ def _models(saved: Path, out: Path, float_variants: bool) -> Iterator[dict[str, 
             "title": _title(folder),
             "panel": panel,
             "mode": _mode(metadata),
+            "labels": len(metadata["labels"]),
             "variants": [_variant(path, out) for path in variants],
             "examples": [path.relative_to(out).as_posix() for path in examples],
         }

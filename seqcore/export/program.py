@@ -82,9 +82,11 @@ def check_model(model: Any) -> None:
                 )
         elif isinstance(layer, keras.layers.RNN):
             kind = type(layer).__name__
+            cell = getattr(layer, "cell", None)
+            known = (keras.layers.LSTMCell, keras.layers.SimpleRNNCell)
             way_out = (
                 "pass the model through seqcore.convert(model) first"
-                if kind in ("LSTM", "SimpleRNN")
+                if type(cell) in known
                 else "only seqcore.LSTM and seqcore.RNN have an export; build with them"
             )
             raise ExportError(

@@ -35,8 +35,7 @@ def new_figure(width: float, height: float) -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
-            "figures need matplotlib, which is not installed: "
-            "pip install 'seqcore[inspect]'"
+            "figures need matplotlib, which is not installed: pip install matplotlib"
         ) from error
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)

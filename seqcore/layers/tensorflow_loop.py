@@ -32,7 +32,7 @@ def _round_up(n, to):
 
 
 def _bucket(length):
-    """``length`` rounded up by at most an eighth, so that few shapes compile."""
+    """``length`` rounded up by less than a quarter, so that few shapes compile."""
     octave = tf.math.ceil(
         tf.math.log(tf.cast(length, tf.float32) / 64) / tf.math.log(2.0)
     )

@@ -233,6 +233,18 @@ BAD = {
         ExportError,
         r"Keras's own LSTM.*seqcore\.convert",
     ),
+    "Keras's loop over a cell": (
+        lambda: model_of(L.RNN(L.LSTMCell(4))),
+        {},
+        ExportError,
+        r"Keras's own RNN.*seqcore\.convert",
+    ),
+    "Keras's loop over cells": (
+        lambda: model_of(L.RNN([L.LSTMCell(4), L.LSTMCell(4)])),
+        {},
+        ExportError,
+        "Keras's own RNN.*build with them",
+    ),
     "Keras's GRU": (lambda: model_of(L.GRU(4)), {}, ExportError, "Keras's own GRU"),
     "stateful": (
         lambda: keras.Sequential(

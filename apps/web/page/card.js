@@ -194,7 +194,9 @@ export function takeDrops(target, use) {
  */
 export async function chooseModels(group, models, names, choose) {
   const buttons = models.map((model) => {
-    const button = radio(names[model.mode]);
+    const alike = models.filter((other) => other.mode === model.mode).length > 1;
+    const name = names[model.mode];
+    const button = radio(alike ? `${name}, ${model.labels} labels` : name);
     button.dataset.mode = model.mode;
     button.title = model.title;
     button.addEventListener('click', () => pick(button, model));

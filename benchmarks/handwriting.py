@@ -141,8 +141,10 @@ def main() -> None:
     parser.add_argument("--only", choices=("bucketing", "decoding", "transcripts"))
     parser.add_argument("--data", help="for transcripts; synthetic words by default")
     arguments = parser.parse_args()
+    if arguments.model and not arguments.keras:
+        parser.error("--model needs --keras: the same network, to compare with")
     if arguments.only == "transcripts":
-        if not (arguments.model and arguments.keras):
+        if not arguments.model:
             parser.error("--only transcripts needs --model and --keras")
         transcripts(arguments.model, arguments.keras, arguments.data)
         return

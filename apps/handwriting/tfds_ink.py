@@ -29,14 +29,25 @@ def features(label: Any) -> tfds.features.FeaturesDict:
     )
 
 
+def manual_folder(dl_manager: tfds.download.DownloadManager, name: str) -> Path:
+    """The data set's own folder in the manual directory, which all sets share, or
+    that directory itself where it was given for one set."""
+    folder = Path(dl_manager.manual_dir)
+    return folder / name if (folder / name).is_dir() else folder
+
+
 def splits(path: Path, instructions: str) -> dict[str, list[Record]]:
     """Records by split, no writer in two of them.
 
     Raises:
-        ValueError: nothing readable there; the message says what to put where.
+        ValueError: nothing readable there, or ink without a transcript; the message
+            says what to put where.
     """
     try:
         records, _ = readers.collect(path)
+        for record in records:
+            if record.text is None:
+                raise UserError(f"{record.source}: has no transcript")
         return divide(records, str(path))
     except UserError as error:
         raise ValueError(f"{error}. {' '.join(instructions.split())}") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import os
+import multiprocessing
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,35 +32,30 @@ def interleave(runs: dict[str, Run], seconds: float) -> dict[str, float]:
 
 
 def added_memory(load: Callable[[], Run]) -> float:
-    """MB of resident memory that loading and three runs add, in a forked process."""
+    """MB of resident memory that loading and three runs add to a fresh process: in
+    one that has run something before, freed memory would be used again."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_added_here, (load,))
+
+
+def _added_here(load: Callable[[], Run]) -> float:
+    # Loaded first, so that libraries do not count as a model's memory.
+    import onnxruntime  # noqa: F401
+    from ai_edge_litert.interpreter import Interpreter  # noqa: F401
 
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            before = resident()
-            run = load()
-            for _ in range(3):
-                run()
-            os.write(writer, str(resident() - before).encode())
-        finally:
-            os._exit(0)  # never back into the parent's code
-    os.waitpid(child, 0)
-    os.close(writer)
-    with os.fdopen(reader) as pipe:
-        return int(pipe.read() or 0) / 1e6
+    before = resident()
+    run = load()
+    for _ in range(3):
+        run()
+    return (resident() - before) / 1e6
 
 
 def measure(folder: Path, seconds: float) -> list[dict[str, Any]]:
     """One row per shape, kind, precision and contestant."""
     rows = []
-    # Loaded before the forks, so that libraries do not count as a model's memory.
-    import onnxruntime  # noqa: F401
-    from ai_edge_litert.interpreter import Interpreter  # noqa: F401
-
     for shape in SHAPES:
         array = np.random.default_rng(1).standard_normal((1, *shape[:2]))
         array = array.astype(np.float32)

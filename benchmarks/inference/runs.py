@@ -29,10 +29,10 @@ def tflite_run(path: Path, array: np.ndarray) -> Run:
 
 def tflite_stream(path: Path, array: np.ndarray, units: int) -> Run:
     """One step of the ``stream`` signature, the state fed back."""
-    from seqcore.export.runtime import TFLiteRunner
+    from ai_edge_litert.interpreter import Interpreter
 
-    runner = TFLiteRunner(path)
-    call = runner.interpreter.get_signature_runner("stream")
+    interpreter = Interpreter(str(path), num_threads=1)
+    call = interpreter.get_signature_runner("stream")
     names = [n for n in call.get_input_details() if n != "input"]
     states = {n: np.zeros((1, units), np.float32) for n in names}
 

@@ -55,8 +55,17 @@ def main(argv: list[str] | None = None) -> int:
             parser.error(f"--only {name}: choose from {', '.join(EXPERIMENTS)}")
     if arguments.workers is not None and arguments.workers < 1:
         parser.error(f"--workers {arguments.workers}: must be at least 1")
+    if arguments.draw and only:
+        parser.error("--draw runs nothing, --only runs anew: leave one of them out")
     for name in only:
         (out / f"{name}.json").unlink(missing_ok=True)
+    for name, value in results(out).items():
+        if value["quick"] != quick:
+            size = "with" if value["quick"] else "without"
+            parser.error(
+                f"{out / name}.json: is of a run {size} --quick: name another folder "
+                "with --out"
+            )
     wanted = [] if arguments.draw else only or EXPERIMENTS
     cores = len(os.sched_getaffinity(0))
     run(wanted, out, quick, arguments.workers or cores, _say)

@@ -99,8 +99,7 @@ def _copies(found: Results, folder: Path) -> Path:
 
 
 def flow_lag(found: Results) -> int:
-    """The lag at which gradients are shown: the longest that all variants tried,
-    so long as one of them learned it."""
+    """The lag at which gradients are shown: the longest that all variants tried."""
     groups = grouped(rows_of(found, "adding"), "variant")
     tried = [{row["lag"] for row in rows} for rows in groups.values()]
     return max(set.intersection(*tried))
@@ -145,7 +144,7 @@ def _exploding(found: Results, folder: Path) -> Path:
             losses = np.array(row["losses"])
             width = max(1, min(20, len(losses) // 5))
             smooth = np.convolve(losses, np.ones(width) / width, "valid")
-            updates = np.arange(1, len(smooth) + 1)
+            updates = np.arange(width, len(losses) + 1)
             right.plot(
                 updates,
                 smooth,

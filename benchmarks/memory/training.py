@@ -52,7 +52,8 @@ def train(
         loss: ``loss(y, output)``, a tensor whose mean is minimised.
         clip: the gradient's global norm is cut to this.
         decay: let the learning rate fall to 0 along half a cosine.
-        score: measures the model every ``every`` updates and at the end.
+        score: measures the model every ``every`` updates and at the end; NaN where
+            a loss that is no number ended the training.
         after: called with the number of updates done, after each.
     """
     schedule = keras.optimizers.schedules.CosineDecay(rate, steps) if decay else rate
@@ -80,6 +81,8 @@ def train(
             if until is not None and until(run.score):
                 break
         if not math.isfinite(run.losses[-1]):
+            # What was measured before says nothing of what is left.
+            run.scores.append((number, math.nan))
             break
     run.seconds = time.process_time() - start
     return run

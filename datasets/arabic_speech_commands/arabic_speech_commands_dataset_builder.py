@@ -100,12 +100,19 @@ def read_clips(folder: Path, table: Path):
     """Yields (file, word, int16 [samples]) in the order of the file names.
 
     Raises:
-        ValueError: a clip that is not 16 kHz mono, or a word that is no label.
+        ValueError: a clip that is not 16 kHz mono, a word that is no label, or a
+            table of another data set.
     """
     import soundfile
 
     with table.open("r") as lines:
-        rows = sorted((row["file"], row["class"]) for row in csv.DictReader(lines))
+        table_rows = csv.DictReader(lines)
+        if not {"file", "class"} <= set(table_rows.fieldnames or ()):
+            raise ValueError(
+                f"{table}: has no columns file and class: put this data set into a "
+                "folder arabic_speech_commands of its own in the manual directory"
+            )
+        rows = sorted((row["file"], row["class"]) for row in table_rows)
     for file, word in rows:
         if word not in WORDS:
             raise ValueError(f"{table}: {word!r} is not one of the {len(WORDS)} words")

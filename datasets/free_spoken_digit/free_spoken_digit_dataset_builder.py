@@ -85,13 +85,21 @@ def read_clips(folder: Path):
     """Yields (file, digit, speaker, int16 [samples]) in the order of speaker, name.
 
     Raises:
-        ValueError: a clip that is not mono at 8 kHz.
+        ValueError: a clip that is not mono at 8 kHz, or two files of one clip.
     """
     import soundfile
 
     found = [
         (m, path) for path in folder.iterdir() if (m := _NAME.fullmatch(path.name))
     ]
+    clips: dict[str, Path] = {}
+    for _, path in found:
+        if path.stem in clips:
+            raise ValueError(
+                f"{path}: the same clip is there as {clips[path.stem].name}: leave one "
+                "of the two forms in the folder"
+            )
+        clips[path.stem] = path
     for match, path in sorted(found, key=lambda pair: (pair[0][2], pair[1].stem)):
         with path.open("rb") as stream:
             samples, rate = soundfile.read(stream, dtype="int16")

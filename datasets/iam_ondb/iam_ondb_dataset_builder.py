@@ -1,6 +1,5 @@
 """IAM-OnDB: lines of English text on a whiteboard, with their transcripts."""
 
-from pathlib import Path
 from typing import ClassVar
 
 import tensorflow_datasets as tfds
@@ -28,7 +27,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
-        folder = Path(dl_manager.manual_dir)
+        folder = tfds_ink.manual_folder(dl_manager, self.name)
         found = tfds_ink.splits(folder, self.MANUAL_DOWNLOAD_INSTRUCTIONS)
         return {
             tfds_ink.SPLIT_NAMES[name]: self._generate_examples(records)

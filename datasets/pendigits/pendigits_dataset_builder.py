@@ -1,6 +1,5 @@
 """Pen-based digits of Alpaydin and Alimoglu (UCI): 30 writers, raw pen points."""
 
-from pathlib import Path
 from typing import ClassVar
 
 import tensorflow_datasets as tfds
@@ -33,7 +32,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
-        folder = Path(dl_manager.manual_dir)
+        folder = tfds_ink.manual_folder(dl_manager, self.name)
         train = [p for n in _TRAIN if (p := folder / n).exists()]
         if not train:
             raise ValueError(

@@ -14,7 +14,7 @@ def run(file: str, data: str | None, out: str | None, loss: str | None) -> Path:
     """Write the report on a .keras file; returns its path.
 
     Raises:
-        ValueError: a file that is missing, damaged or does not fit.
+        ValueError: a file that is missing or damaged, or does not fit.
         ImportError: matplotlib is not installed.
     """
     path = Path(file)
@@ -36,10 +36,19 @@ def run(file: str, data: str | None, out: str | None, loss: str | None) -> Path:
             f"{path}: was saved without a loss: give --loss NAME, such as mse or "
             "sparse_categorical_crossentropy, or data without y"
         )
+    import tensorflow as tf
+
     from seqcore.inspect.report import write_report
 
     folder = Path(out) if out else Path(f"{path.stem}_inspect")
-    return write_report(model, x, y, out=folder, loss=loss, title=path.name)
+    try:
+        return write_report(model, x, y, out=folder, loss=loss, title=path.name)
+    except tf.errors.OpError as error:
+        problem = error.message.splitlines()[0]
+        raise ValueError(
+            f"{data}: values that the model or its loss does not take, such as a "
+            f"class that it does not have, or text: {problem}"
+        ) from None
 
 
 def read_examples(name: str) -> tuple[Any, Any]:

@@ -46,6 +46,21 @@ class GradientFlow:
             raise ValueError(f"{self.layer} has no state {state!r}")
         return np.sqrt(np.square(values.astype("float64")).sum(0))
 
+    def _taken(self) -> list[np.ndarray]:
+        """The norms of dloss/dh of each example, of unmasked steps in the order in
+        which the layer takes them; examples of no step are left out."""
+        rows = list(self.h.astype("float64"))
+        if self.mask is not None:
+            rows = [row[kept] for row, kept in zip(rows, self.mask, strict=True)]
+        return [row[:: -1 if self.backwards else 1] for row in rows if len(row)]
+
+    def ends(self) -> tuple[float, float]:
+        """|dloss/dh| at the first and at the last unmasked step that the layer takes,
+        each the norm over the whole batch and the units."""
+        taken = self._taken()
+        first, last = (np.array([row[end] for row in taken]) for end in (0, -1))
+        return float(np.linalg.norm(first)), float(np.linalg.norm(last))
+
     def ratio(self) -> float:
         """|dloss/dh| at the first step that the layer takes, over the last.
 
@@ -54,14 +69,12 @@ class GradientFlow:
         reads every step, and not only the last, each step gets gradient at first
         hand and the ratio stays near 1. NaN without a gradient at the last step.
         """
-        logs = []
-        for example, row in enumerate(self.h.astype("float64")):
-            if self.mask is not None:
-                row = row[self.mask[example]]
-            row = row[::-1] if self.backwards else row
-            if len(row) and row[-1] > 0:
-                # The smallest float stands for what has vanished altogether.
-                logs.append(np.log(max(row[0], 1e-38)) - np.log(row[-1]))
+        logs = [
+            # The smallest float stands for what has vanished altogether.
+            np.log(max(row[0], 1e-38)) - np.log(row[-1])
+            for row in self._taken()
+            if row[-1] > 0
+        ]
         with np.errstate(over="ignore"):
             return float(np.exp(np.mean(logs))) if logs else float("nan")
 
@@ -161,7 +174,7 @@ def gradient_flow(
     Example:
 
     >>> flow = seqcore.inspect.gradient_flow(model, x, y)
-    >>> flow["lstm"].norms()[0] / flow["lstm"].norms()[-1]
+    >>> flow["lstm"].ratio()
     """
     need_tensorflow("gradient_flow")
     recurrent_layers(model)

@@ -111,10 +111,10 @@ class GradientMonitor(keras.callbacks.Callback):
 
         with self._writer.as_default(step=epoch):
             for name, flow in flows.items():
-                norms = flow.norms()[:: -1 if flow.backwards else 1]
+                first, last = flow.ends()
                 base = f"gradient_flow/{name}"
-                tf.summary.scalar(f"{base}/h_first", norms[0])
-                tf.summary.scalar(f"{base}/h_last", norms[-1])
+                tf.summary.scalar(f"{base}/h_first", first)
+                tf.summary.scalar(f"{base}/h_last", last)
                 if ratios[name] > 0:
                     tf.summary.scalar(f"{base}/log10_ratio", np.log10(ratios[name]))
             for name, radii in spectral_radius(self.model).items():

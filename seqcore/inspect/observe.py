@@ -84,10 +84,12 @@ def to_inputs(model: Any, x: Any, caller: str) -> Any:
     """``x`` as tensors of the types that ``model`` takes.
 
     Raises:
-        ValueError: not the number, rank or sizes that a functional model declares.
+        ValueError: not the names, number, rank or sizes that a functional model
+            declares.
     """
     declared = getattr(model, "inputs", None)
-    given = tree.flatten(x) if not hasattr(x, "shape") else [x]
+    x = _in_order(model, declared, x, caller)
+    given = list(x.values()) if isinstance(x, dict) else tree.flatten(x)
     arrays = [np.asarray(ops.convert_to_numpy(a)) for a in given]
     if not declared:
         return tree.map_structure(_tensor, x) if not hasattr(x, "shape") else _tensor(x)
@@ -109,7 +111,28 @@ def to_inputs(model: Any, x: Any, caller: str) -> Any:
         ops.convert_to_tensor(a, dtype=i.dtype)
         for a, i in zip(arrays, declared, strict=True)
     ]
+    if isinstance(x, dict):
+        return dict(zip(x, tensors, strict=True))
     return tensors[0] if hasattr(x, "shape") else tree.pack_sequence_as(x, tensors)
+
+
+def _in_order(model: Any, declared: Any, x: Any, caller: str) -> Any:
+    """A dict of inputs in the order in which the model declares them, as a model
+    that was not built of a dict takes them by the names of its inputs."""
+    if not isinstance(x, dict) or not declared:
+        return x
+    if isinstance(model.input, dict):
+        names = sorted(model.input)  # the order of `model.inputs`
+    elif len(declared) == len(x) == 1:
+        return x
+    else:
+        names = [i.name for i in declared]
+    if set(names) != set(x):
+        raise ValueError(
+            f"{caller}: model {model.name!r} takes inputs named {', '.join(names)}; "
+            f"got {', '.join(map(str, x)) or 'none'}."
+        )
+    return {name: x[name] for name in names}
 
 
 def _tensor(array: Any) -> Any:

@@ -200,10 +200,8 @@ def steps_of(shares: Sequence[float], steps: int) -> list[int]:
 def _flow_table(flows: dict[str, GradientFlow]) -> list[str]:
     rows = []
     for name, flow in flows.items():
-        norms = flow.norms()[:: -1 if flow.backwards else 1]
-        rows.append(
-            [name, f"{norms[0]:.2e}", f"{norms[-1]:.2e}", f"{flow.ratio():.2e}"]
-        )
+        first, last = flow.ends()
+        rows.append([name, f"{first:.2e}", f"{last:.2e}", f"{flow.ratio():.2e}"])
     return _table(["layer", "first step", "last step", "ratio"], rows)
 
 
@@ -228,7 +226,7 @@ def _field(model: Any, x: Any, folder: Path) -> list[str]:
     )
     if not is_image:
         return []
-    image = np.asarray(x)[0]
+    image = np.asarray(tree.flatten(x)[0])[0]
     field = receptive_field(model, image)
     path = figures.plot_receptive_field(
         field, folder / "receptive_field.png", image=image.mean(-1)

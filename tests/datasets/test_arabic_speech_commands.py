@@ -70,6 +70,15 @@ def test_wrong_samples_are_noticed(dummy, tmp_path, monkeypatch):
         prepare(dummy, tmp_path)
 
 
+def test_a_table_of_another_data_set_is_named(tmp_path):
+    (tmp_path / "manual").mkdir()
+    (tmp_path / "manual" / "train.csv").write_text(
+        "text,category\nhello,card_arrival\n"
+    )
+    with pytest.raises(ValueError, match=r"train\.csv: has no columns file and class"):
+        prepare(tmp_path / "manual", tmp_path / "data")
+
+
 def test_missing_folder_says_what_to_do(tmp_path):
     (tmp_path / "manual" / "other").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match=r"train\.csv"):

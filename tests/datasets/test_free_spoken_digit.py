@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,14 @@ def test_wrong_samples_are_noticed(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "load_checksums", lambda: {"bob": (1, "0" * 64)})
     with pytest.raises(Exception, match="clips of bob differ"):
         prepare(DUMMY, tmp_path)
+
+
+def test_a_clip_in_two_forms_is_not_counted_twice(tmp_path):
+    shutil.copytree(DUMMY, tmp_path / "manual")
+    clip, rate = soundfile.read(str(DUMMY / "7_bob_0.flac"), dtype="int16")
+    soundfile.write(str(tmp_path / "manual" / "7_bob_0.wav"), clip, rate)
+    with pytest.raises(ValueError, match=r"7_bob_0\..*the same clip is there as 7_bob"):
+        prepare(tmp_path / "manual", tmp_path / "data")
 
 
 def test_missing_recordings_say_what_to_do(tmp_path):

@@ -9,6 +9,8 @@ from apps.core.errors import UserError
 from apps.handwriting import APP as HANDWRITING
 from apps.speech.inspection import changes
 from benchmarks.memory import experiments, images, lags, series, tables
+from benchmarks.memory.__main__ import main as memory
+from benchmarks.memory.training import make_model, train
 
 
 def test_the_adding_problem_asks_for_the_marked_numbers():
@@ -86,6 +88,31 @@ def test_a_stopped_run_goes_on_where_it_was():
     left = experiments.missing("process", False, kept)
     assert len(left) == len(experiments.jobs("process", False)) - 3
     assert not [job for job in left if job in done]
+
+
+def test_results_are_not_lost_by_a_mistake(tmp_path, capsys):
+    """A training takes minutes; what it found goes only where it is run anew."""
+    kept = tmp_path / "process.json"
+    kept.write_text('{"quick": false, "jobs": []}')
+    for options, message in (
+        (["--draw", "--only", "process"], "leave one of them out"),
+        (["--quick"], "run without --quick"),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            memory([*options, "--out", str(tmp_path)])
+        assert stopped.value.code == 2 and message in capsys.readouterr().err
+    assert kept.exists()
+
+
+def test_a_diverged_training_has_no_score():
+    model = make_model("tanh", 3, 1, 2, 1, 0)
+    x = np.ones((4, 3, 1), "float32")
+    batches = iter([(x, np.zeros((4, 1)))] * 3 + [(x, np.full((4, 1), np.inf))] * 9)
+    found = train(
+        model, lags.squared, batches, 12, rate=0.01, score=lambda: 0.5, every=2
+    )
+    assert found.steps == 4 and found.scores[:-1] == [(2, 0.5), (4, 0.5)]
+    assert np.isnan(found.score)
 
 
 def test_changes_of_a_sound_are_where_it_changes():

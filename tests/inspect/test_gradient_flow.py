@@ -129,6 +129,21 @@ def test_variants_move_the_loss_as_the_gradient_says(options):
             np.testing.assert_allclose(got[0, step], np.linalg.norm(moved), rtol=1e-4)
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_ends_are_unmasked_steps(interpreted, backwards):
+    """The padding behind a sequence has no gradient, and is not its last step."""
+    model = make(seqcore.LSTM(3, go_backwards=backwards), mask=True)
+    x, y = data(model, lengths=[3, 7, 5, 1])
+    (flow,) = gradient_flow(model, x, y).values()
+    starts, stops = flow.h[:, 0], flow.h[range(4), [2, 6, 4, 0]]
+    first, last = (stops, starts) if backwards else (starts, stops)
+    np.testing.assert_allclose(
+        flow.ends(), [np.linalg.norm(first), np.linalg.norm(last)], rtol=1e-6
+    )
+    want = np.exp(np.mean(np.log(first.astype("float64") / last)))
+    assert flow.ratio() == pytest.approx(want, rel=1e-6)
+
+
 def test_several_layers_and_wrappers_are_named(interpreted):
     model = make(
         keras.layers.Bidirectional(seqcore.LSTM(3, return_sequences=True)),

@@ -98,6 +98,16 @@ def test_the_command_writes_a_report(interpreted, saved, capsys):
     assert "| forward_lstm" in text and "the loss with respect to h" in text
 
 
+def test_an_image_by_the_name_of_its_input(interpreted, tmp_path):
+    image = keras.Input((8, 6, 1), name="scan")
+    x = keras.layers.Conv2D(2, 3, padding="same")(image)
+    x = seqcore.RNN(2)(keras.layers.Reshape((8, 12))(x))
+    model = keras.Model(image, x)
+    scan = np.random.default_rng(0).random((2, 8, 6, 1))
+    report = inspect.write_report(model, {"scan": scan}, out=tmp_path)
+    assert "## Receptive field" in report.read_text()
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -111,6 +121,8 @@ def test_the_command_writes_a_report(interpreted, saved, capsys):
         (["text.keras", "--data", "batch.npz"], "text.keras: not a .keras file"),
         (["small.keras", "--data", "cut.npz"], "cut.npz: not a .npy or .npz"),
         (["theirs.keras", "--data", "batch.npz"], "seqcore.convert(model)"),
+        (["classes.keras", "--data", "labels.npz"], "a class that it does not have"),
+        (["classes.keras", "--data", "names.npz"], "or text"),
     ],
     ids=lambda a: a if isinstance(a, str) else "",
 )
@@ -123,6 +135,11 @@ def test_mistakes_are_one_line(saved, monkeypatch, capsys, arguments, message):
     np.save(saved / "short.npy", np.zeros((2, 7)))
     np.savez(saved / "uneven.npz", x=np.zeros((2, 7, 3)), y=np.zeros((3, 2)))
     make(keras.layers.LSTM(2)).save(saved / "theirs.keras")
+    classes = make(seqcore.RNN(2))
+    classes.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    classes.save(saved / "classes.keras")
+    np.savez(saved / "labels.npz", x=np.zeros((2, 7, 3)), y=np.array([0, 9]))
+    np.savez(saved / "names.npz", x=np.zeros((2, 7, 3)), y=np.array(["no", "yes"]))
     before = sorted(p.name for p in saved.rglob("*"))
     assert main(["inspect", *arguments]) == 2
     captured = capsys.readouterr()

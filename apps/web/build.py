@@ -34,14 +34,16 @@ BARE_IMPORT = '"@litertjs/wasm-utils"'
 def build(out: Path, saved_models: Path, float_variants: bool = True) -> None:
     """Writes the folder `out`, anew but for exports that are still good.
 
+    What else its `models/` holds from earlier is removed.
+
     Args:
         out: A folder that `build` wrote before, an empty one, or none yet.
         saved_models: A folder of folders with `model.tflite`.
         float_variants: Also export `model.keras`, where there is one, in float32.
 
     Raises:
-        UserError: LiteRT.js is not installed, there is no model, or `out` holds
-            something else.
+        UserError: LiteRT.js is not installed, there is no model or one that lacks
+            metadata, or `out` holds something else.
     """
     if out.exists() and (not out.is_dir() or not _ours(out)):
         raise UserError(f"{out}: not a folder that this command wrote: choose another")
@@ -50,7 +52,8 @@ def build(out: Path, saved_models: Path, float_variants: bool = True) -> None:
         files.write_json(out / LIST, {"models": []})
     for name in STATIC_FOLDERS:
         shutil.rmtree(out / name, ignore_errors=True)
-        shutil.copytree(HERE / name, out / name)
+        # With dates of their own: servers tell by them that a file is another one.
+        shutil.copytree(HERE / name, out / name, copy_function=shutil.copyfile)
     for name in STATIC:
         shutil.copy(HERE / name, out / name)
     _copy_litert(out / "vendor" / "litert")
@@ -61,11 +64,25 @@ def build(out: Path, saved_models: Path, float_variants: bool = True) -> None:
     if not models:
         raise UserError(f"{saved_models}: holds no folder with a model.tflite")
     files.write_json(out / LIST, {"models": models})
+    _prune(out, models)
     _write_list(out, models)
 
 
 def _ours(out: Path) -> bool:
     return (out / LIST).exists() or not any(out.iterdir())
+
+
+def _prune(out: Path, models: list[dict[str, Any]]) -> None:
+    """Removes models and examples of an earlier build that are in this one no more."""
+    kept = {out / variant["file"] for model in models for variant in model["variants"]}
+    kept |= {out / x.rpartition("?")[0] for model in models for x in model["examples"]}
+    # In this order a folder comes after what it holds.
+    for path in sorted((out / "models").rglob("*"), reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif path not in kept:
+            path.unlink()
 
 
 def _copy_litert(out: Path) -> None:
@@ -110,6 +127,7 @@ def _models(saved: Path, out: Path, float_variants: bool) -> Iterator[dict[str, 
         panel = PANELS.get(metadata.get("app", ""))
         if panel is None:
             continue
+        _check(metadata, folder)
         if _mode(metadata) == "word" and not (folder / "model.keras").exists():
             raise UserError(
                 f"{folder}: holds no model.keras, of which transcribers are exported "
@@ -133,8 +151,26 @@ def _models(saved: Path, out: Path, float_variants: bool) -> Iterator[dict[str, 
             "mode": _mode(metadata),
             "labels": len(metadata["labels"]),
             "variants": [_variant(path, out) for path in variants],
-            "examples": [path.relative_to(out).as_posix() for path in examples],
+            "examples": [
+                f"{path.relative_to(out).as_posix()}?{_hash(path)}" for path in examples
+            ],
         }
+
+
+def _check(metadata: dict[str, Any], folder: Path) -> None:
+    """That there is all the metadata which the build looks up."""
+    needed = ["labels", "seqcore.quantize", "seqcore.weights_sha256"]
+    if metadata["app"] == "handwriting":
+        needed.append("settings.model")
+    for keys in needed:
+        value: Any = metadata
+        for key in keys.split("."):
+            if not isinstance(value, dict) or key not in value:
+                raise UserError(
+                    f"{folder}: the metadata of its model.tflite lacks {key!r}: export "
+                    "it again"
+                )
+            value = value[key]
 
 
 def _mode(metadata: dict[str, Any]) -> str:

@@ -63,6 +63,9 @@ export async function load(source, options = {}) {
   if (!Array.isArray(metadata.labels) || !metadata.labels.length) {
     throw new SeqcoreError(`${name} carries no labels: export it again.`);
   }
+  if (!metadata.labels.every((label) => typeof label === 'string')) {
+    throw new SeqcoreError(`${name} has labels that are not texts: export it again.`);
+  }
   if (metadata.seqcore?.lowering === 'fused') {
     throw new SeqcoreError(
       `${name} is made for microcontrollers (lowering “fused”), which no browser ` +

@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import sys
 from pathlib import Path
 
 from apps.core.errors import UserError
@@ -28,9 +29,14 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def end_headers(self) -> None:
-        # Kept, but asked about again: a rebuilt page is seen at once.
+        # Asked about again: a rebuilt page is seen at once.
         self.send_header("Cache-Control", "no-cache")
         super().end_headers()
+
+    def send_head(self):
+        # Another folder at the same port may have an older file that differs.
+        del self.headers["If-Modified-Since"]
+        return super().send_head()
 
     def list_directory(self, path):
         self.send_error(404, "No such file")
@@ -40,7 +46,15 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def server(folder: Path, port: int) -> http.server.ThreadingHTTPServer:
+class Server(http.server.ThreadingHTTPServer):
+    """Says nothing where a browser gives up a download."""
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+def server(folder: Path, port: int) -> Server:
     """A server of `folder` on localhost; port 0 takes a free one.
 
     Raises:
@@ -48,7 +62,7 @@ def server(folder: Path, port: int) -> http.server.ThreadingHTTPServer:
     """
     handler = functools.partial(Handler, directory=str(folder))
     try:
-        return http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+        return Server(("127.0.0.1", port), handler)
     except (OSError, OverflowError) as error:
         raise UserError(f"port {port}: {error}: choose another --port") from error
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import time
 import zipfile
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from tests.web.test_speak import real_clips, recording
 
 DIGITS = SAVED / "handwriting_digits" / "model.tflite"
 SPEECH = SAVED / "arabic_speech_commands_12" / "model.tflite"
+STREAM = SAVED / "arabic_speech_commands_stream" / "model.tflite"
 MOST_BYTES = 15_000_000
 
 
@@ -38,6 +41,8 @@ def test_first_visit_is_small_and_the_second_needs_no_network(browse, record_pro
 def test_own_files_are_taken_or_refused_with_a_sentence(browse, tmp_path):
     metadata = read_metadata(DIGITS)
     model = bare(DIGITS)
+    listening = read_metadata(STREAM)
+    detector = listening["detector"] | {"chunk": 160}
     files = {
         "mine.tflite": DIGITS.read_bytes(),
         "notes.tflite": b"these are my notes, not a model",
@@ -49,6 +54,10 @@ def test_own_files_are_taken_or_refused_with_a_sentence(browse, tmp_path):
         "speech.tflite": SPEECH.read_bytes(),
         "other.tflite": append_to_tflite(model, metadata | {"app": "weather"}),
         "unlabelled.tflite": append_to_tflite(model, metadata | {"labels": []}),
+        "numbers.tflite": append_to_tflite(model, metadata | {"labels": [*range(10)]}),
+        "half-chunks.tflite": append_to_tflite(
+            bare(STREAM), listening | {"detector": detector}
+        ),
         "few-labels.tflite": append_to_tflite(model, metadata | {"labels": ["a", "b"]}),
         "micro.tflite": append_to_tflite(
             model,
@@ -74,6 +83,8 @@ def test_own_files_are_taken_or_refused_with_a_sentence(browse, tmp_path):
         "speech.tflite": "a model for Speak",
         "other.tflite": "weather",
         "unlabelled.tflite": "no labels",
+        "numbers.tflite": "labels that are not texts",
+        "half-chunks.tflite": "its stream takes 320 samples, its detector 160",
         "few-labels.tflite": "names 2 labels and scores 10",
         "micro.tflite": "microcontrollers",
     }
@@ -94,6 +105,17 @@ def test_trouble_is_told_in_words(browse):
     assert "missing on the server" in result["model"]
     assert "engine could not be loaded" in result["engine"]
     assert "list of models" in result["list"]
+    assert result["listAfterwards"] == 0
+    assert (result["example"], result["cards"]) == (0, 1)
+    assert result["theme"] == "dark"
+
+
+def test_what_comes_late_disturbs_nothing(browse):
+    result = browse("late")["result"]
+    assert result["tracks"] == ["ended"]
+    assert result["written"] > 0
+    assert result["chosen"] == 2 * [["Digits", "dynamic"]]
+    assert "/handwriting_digits/eight.json?" in result["example"]
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +148,47 @@ def test_float_variant_is_kept_while_its_weights_are(with_float):
     before = path.stat().st_mtime_ns
     build(folder, saved)
     assert path.stat().st_mtime_ns == before
+
+
+@pytest.mark.usefixtures("built")
+def test_a_build_follows_what_it_is_made_of(tmp_path):
+    saved, out = tmp_path / "saved", tmp_path / "page"
+    shutil.copytree(SAVED / "banking77", saved / "texts")
+    (saved / "texts" / "short.txt").write_text("hello\n")
+    (saved / "sounds").symlink_to(SAVED / "arabic_speech_commands_40")
+
+    def built_again() -> tuple[list[str], str]:
+        build(out, saved, float_variants=False)
+        models = json.loads((out / "models.json").read_text())["models"]
+        return models[-1]["examples"], (out / "files.js").read_text()
+
+    started = time.time()
+    (queries, short), files = built_again()
+    # A server takes a file for unchanged that keeps the date of its source.
+    assert (out / "page" / "main.js").stat().st_mtime >= started - 1
+    (saved / "sounds").unlink()
+    (saved / "texts" / "short.txt").unlink()
+    (saved / "texts" / "queries.txt").write_text("where is my card?\n")
+    (changed,), changed_files = built_again()
+    assert short.startswith("models/texts/short.txt?")
+    assert changed.startswith("models/texts/queries.txt?") and changed != queries
+    assert changed_files != files
+    left = {p.relative_to(out / "models").as_posix() for p in out.glob("models/**/*")}
+    assert left == {"texts", "texts/dynamic.tflite", "texts/queries.txt"}
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("key", ["settings", "seqcore", "labels"])
+def test_a_build_names_the_metadata_that_is_missing(tmp_path, capsys, key):
+    folder = tmp_path / "saved" / "mine"
+    folder.mkdir(parents=True)
+    metadata = read_metadata(DIGITS)
+    del metadata[key]
+    (folder / "model.tflite").write_bytes(append_to_tflite(bare(DIGITS), metadata))
+    out = str(tmp_path / "page")
+    assert main(["build", "--out", out, "--models", str(folder.parent)]) == 2
+    error = capsys.readouterr().err
+    assert str(folder) in error and f"'{key}'" in error
 
 
 def test_panels_are_accessible_and_fit(browse, tmp_path):

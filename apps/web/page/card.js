@@ -16,16 +16,21 @@ const RUNS_SHOWN = 25;
 export class Card {
   #times = [];
   #wanted = 0;
+  #loaded = {}; // Entry and variant of the model; none of a reader's own file.
+  #offered; // The entry whose variants are there to be chosen.
 
   /**
    * @param {HTMLElement} root
    * @param {string} app The application whose files this panel takes.
-   * @param {(model: object) => void} onModel Called with each model that was loaded.
+   * @param {(model: object, entry?: object) => void} onModel Called with each model
+   *     that was loaded, and its entry of models.json if it has one.
    */
   constructor(root, app, onModel) {
     this.root = root;
     this.app = app;
     this.onModel = onModel;
+    /** Called with the entry that is shown as chosen. */
+    this.onOffer = () => {};
     this.model = null;
     this.title = element('h2');
     this.what = element('p', { class: 'what' });
@@ -34,6 +39,7 @@ export class Card {
       role: 'radiogroup',
       'aria-label': 'Variant of the file',
     });
+    asRadioGroup(this.choice);
     this.input = element('input', { type: 'file', accept: '.tflite', hidden: true });
     this.input.setAttribute('aria-label', 'Your own .tflite file');
     const own = element('button', { class: 'quiet', type: 'button' }, 'Use your own…');
@@ -56,36 +62,40 @@ export class Card {
   }
 
   /** Loads a shipped model (an entry of models.json) in its first variant. */
-  async use(entry) {
-    this.choice.replaceChildren();
-    if (entry.variants.length > 1) {
-      for (const variant of entry.variants) {
-        const button = radio(VARIANTS[variant.quantize] ?? variant.quantize);
-        button.title = MEANING[variant.quantize] ?? '';
-        button.addEventListener('click', () => this.#open(entry, variant));
-        button.dataset.quantize = variant.quantize;
-        this.choice.append(button);
-      }
-      asRadioGroup(this.choice);
-    }
-    await this.#open(entry, entry.variants[0]);
+  use(entry) {
+    return this.#open(entry, entry.variants[0]);
   }
 
-  async #open(entry, variant) {
-    for (const button of this.choice.children) {
-      check(button, button.dataset.quantize === variant.quantize);
-    }
+  #open(entry, variant) {
+    const shipped = { entry, variant };
+    this.#offer(shipped); // At once; taken back if the file cannot be loaded.
     const name = variant.file.split('/').pop();
-    await this.#load(`${variant.file}?${variant.hash}`, name, entry.title);
+    return this.#load(`${variant.file}?${variant.hash}`, name, entry.title, shipped);
+  }
+
+  /** The variants of an entry, one of them marked as chosen; nothing without an entry. */
+  #offer({ entry, variant }) {
+    const variants = entry?.variants ?? [];
+    if (entry !== this.#offered) {
+      this.#offered = entry;
+      const buttons = variants.map((one) => {
+        const button = radio(VARIANTS[one.quantize] ?? one.quantize);
+        button.title = MEANING[one.quantize] ?? '';
+        button.addEventListener('click', () => this.#open(entry, one));
+        return button;
+      });
+      this.choice.replaceChildren(...(buttons.length > 1 ? buttons : []));
+    }
+    mark(this.choice, variants.indexOf(variant));
+    this.onOffer(entry);
   }
 
   /** A file of the reader's; one of the wrong kind is refused with a sentence. */
-  async useOwn(file) {
-    const loaded = await this.#load(file, file.name, file.name);
-    if (loaded) this.choice.replaceChildren();
+  useOwn(file) {
+    return this.#load(file, file.name, file.name, {});
   }
 
-  async #load(source, name, title) {
+  async #load(source, name, title, shipped) {
     const turn = ++this.#wanted;
     this.root.setAttribute('aria-busy', 'true');
     showProblem(this.problem, null);
@@ -100,18 +110,20 @@ export class Card {
       }
       if (turn !== this.#wanted) {
         model.close();
-        return false;
+        return;
       }
       const last = this.model;
       this.model = model;
+      this.#loaded = shipped;
+      this.#offer(shipped);
       this.#times = [];
       this.#describe(title);
-      this.onModel(model);
+      this.onModel(model, shipped.entry);
       last?.close();
-      return true;
     } catch (error) {
-      if (turn === this.#wanted) showProblem(this.problem, error);
-      return false;
+      if (turn !== this.#wanted) return;
+      showProblem(this.problem, error);
+      this.#offer(this.model ? this.#loaded : { entry: this.#offered });
     } finally {
       if (turn === this.#wanted) this.root.setAttribute('aria-busy', 'false');
     }
@@ -190,35 +202,39 @@ export function takeDrops(target, use) {
  * @param {HTMLElement} group An empty radio group; hidden where there is one model.
  * @param {object[]} models Entries of models.json.
  * @param {Object<string, string>} names What each `mode` is called.
- * @param {(model: object) => Promise<void>} choose
+ * @param {Card} card Loads them.
+ * @param {() => void} [onChoice] Called before another one is loaded.
  */
-export async function chooseModels(group, models, names, choose) {
+export async function chooseModels(group, models, names, card, onChoice = () => {}) {
   const buttons = models.map((model) => {
     const alike = models.filter((other) => other.mode === model.mode).length > 1;
     const name = names[model.mode];
     const button = radio(alike ? `${name}, ${model.labels} labels` : name);
     button.dataset.mode = model.mode;
     button.title = model.title;
-    button.addEventListener('click', () => pick(button, model));
+    button.addEventListener('click', () => {
+      onChoice();
+      card.use(model);
+    });
     return button;
   });
-  const pick = (button, model) => {
-    for (const other of buttons) check(other, other === button);
-    return choose(model);
-  };
+  card.onOffer = (entry) => mark(group, models.indexOf(entry));
   group.replaceChildren(...buttons);
   group.hidden = models.length < 2;
   asRadioGroup(group);
-  if (models.length) await pick(buttons[0], models[0]);
+  if (models.length) await card.use(models[0]);
 }
 
 function radio(text) {
   return element('button', { type: 'button', role: 'radio', 'aria-checked': 'false' }, text);
 }
 
-function check(button, on) {
-  button.setAttribute('aria-checked', String(on));
-  button.tabIndex = on ? 0 : -1;
+/** The chosen button is the one that Tab reaches; with none chosen (-1), every one. */
+function mark(group, chosen) {
+  [...group.children].forEach((button, index) => {
+    button.setAttribute('aria-checked', String(index === chosen));
+    button.tabIndex = chosen < 0 || index === chosen ? 0 : -1;
+  });
 }
 
 /** Arrow keys move the choice, as a group of radio buttons does. */

@@ -14,7 +14,7 @@ export async function drawPanel(root, models) {
   const announce = announcer(at('draw-status'));
   const invite = at('draw-invite');
   let example = null; // Ends the example that is being written.
-  let entry = null;
+  let entry = null; // Of the last shipped model that was loaded.
 
   const reading = new Latest(bars, async (strokes) => {
     const { model } = card;
@@ -37,7 +37,8 @@ export async function drawPanel(root, models) {
     else reading.request(pad.strokes.map((stroke) => [...stroke]));
   });
 
-  const card = new Card(at('draw-card'), 'handwriting', (model) => {
+  const card = new Card(at('draw-card'), 'handwriting', (model, shipped) => {
+    entry = shipped ?? entry;
     at('draw-example').disabled = !entry?.examples.length;
     if (pad.empty) forget();
     else reading.request(pad.strokes.map((stroke) => [...stroke]));
@@ -73,7 +74,9 @@ export async function drawPanel(root, models) {
 
   at('draw-undo').addEventListener('click', () => (example?.abort(), pad.undo()));
   at('draw-clear').addEventListener('click', () => (example?.abort(), pad.clear()));
-  at('pad').addEventListener('pointerdown', () => example?.abort());
+  for (const type of ['pointerdown', 'keydown']) {
+    at('pad').addEventListener(type, () => example?.abort());
+  }
   at('draw-example').addEventListener('click', async () => {
     example?.abort();
     const own = (example = new AbortController());
@@ -82,7 +85,8 @@ export async function drawPanel(root, models) {
       const response = await fetch(file);
       if (!response.ok) throw new Error(`${file}: ${response.status}`);
       const { strokes } = await response.json();
-      await pad.replay(strokes, { signal: own.signal });
+      // Somebody may have begun to write.
+      if (!own.signal.aborted) await pad.replay(strokes, { signal: own.signal });
     } catch (error) {
       console.error(error);
       showProblem(problem, new Error('The example could not be loaded.'));
@@ -90,11 +94,9 @@ export async function drawPanel(root, models) {
   });
 
   pad.clear();
-  await chooseModels(at('draw-modes'), models, NAMES, (model) => {
+  await chooseModels(at('draw-modes'), models, NAMES, card, () => {
     example?.abort();
-    entry = model;
     pad.clear();
-    return card.use(model);
   });
   return {};
 }

@@ -10,7 +10,7 @@ const tabs = [...document.querySelectorAll('[role="tab"]')];
 let shipped;
 
 /** Shows a panel; its models are loaded when it is first shown. */
-async function show(name, { focus = false } = {}) {
+function show(name, { focus = false } = {}) {
   for (const tab of tabs) {
     const chosen = tab.getAttribute('aria-controls') === name;
     tab.setAttribute('aria-selected', String(chosen));
@@ -18,27 +18,26 @@ async function show(name, { focus = false } = {}) {
     document.getElementById(tab.getAttribute('aria-controls')).hidden = !chosen;
     if (chosen && focus) tab.focus();
   }
-  for (const [other, panel] of started) if (other !== name) (await panel).leave?.();
-  if (!started.has(name)) {
-    const panel = document.getElementById(name);
-    started.set(name, start(name, panel));
+  for (const [other, panel] of started) {
+    // Not waited for: its model may still be on the way.
+    if (other !== name) panel.then((left) => left?.leave?.()).catch(console.error);
   }
-  const panel = await started.get(name);
-  panel.enter?.();
+  if (!started.has(name)) started.set(name, start(name, document.getElementById(name)));
 }
 
 async function start(name, element) {
+  const problem = element.querySelector('.problem');
   try {
     shipped ??= fetch('models.json').then((response) => {
       if (!response.ok) throw new Error(`models.json: ${response.status}`);
       return response.json();
     });
     const models = (await shipped).models.filter((model) => model.panel === name);
+    problem.hidden = true; // Of an earlier try.
     return await PANELS[name](element, models);
   } catch (error) {
     shipped = undefined;
     started.delete(name);
-    const problem = element.querySelector('.problem');
     problem.textContent =
       'The list of models could not be loaded: look at the connection and reload the ' +
       'page.';

@@ -13,9 +13,10 @@ const REFUSED = {
 export class Microphone {
   #context;
   #media;
+  #stopped = false;
 
   /**
-   * Asks for the microphone and starts.
+   * Asks for the microphone and starts, unless `stop` is called before the answer.
    *
    * @param {(samples: Float32Array) => void} onSamples
    * @throws {SeqcoreError} There is none, or the page may not use it.
@@ -37,30 +38,39 @@ export class Microphone {
         },
       });
     } catch (error) {
+      if (this.#stopped) return;
       throw new SeqcoreError(
         REFUSED[error.name] ?? `The microphone cannot be used (${error.message}).`,
       );
     }
+    if (this.#stopped) {
+      await this.stop();
+      return;
+    }
     try {
-      this.#context = new AudioContext({ latencyHint: 'interactive' });
-      await this.#context.audioWorklet.addModule(new URL('recorder.js', import.meta.url));
-      await this.#context.resume();
-      const resampler = new Resampler(this.#context.sampleRate);
-      const recorder = new AudioWorkletNode(this.#context, 'recorder', {
-        numberOfOutputs: 0,
-      });
+      const context = new AudioContext({ latencyHint: 'interactive' });
+      this.#context = context;
+      await context.audioWorklet.addModule(new URL('recorder.js', import.meta.url));
+      if (this.#stopped) return;
+      await context.resume();
+      if (this.#stopped) return;
+      const resampler = new Resampler(context.sampleRate);
+      const recorder = new AudioWorkletNode(context, 'recorder', { numberOfOutputs: 0 });
       recorder.port.onmessage = ({ data }) => onSamples(resampler.push(data));
-      this.#context.createMediaStreamSource(this.#media).connect(recorder);
+      context.createMediaStreamSource(this.#media).connect(recorder);
     } catch (error) {
+      if (this.#stopped) return;
       await this.stop();
       throw new SeqcoreError(`The sound could not be read (${error.message}).`);
     }
   }
 
   async stop() {
-    for (const track of this.#media?.getTracks() ?? []) track.stop();
-    if (this.#context?.state !== 'closed') await this.#context?.close();
+    this.#stopped = true;
+    const [media, context] = [this.#media, this.#context];
     this.#media = this.#context = undefined;
+    for (const track of media?.getTracks() ?? []) track.stop();
+    if (context?.state !== 'closed') await context?.close();
   }
 }
 

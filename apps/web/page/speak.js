@@ -140,11 +140,12 @@ export async function speakPanel(root, models) {
   takeDrops(root.querySelector('.sound'), (file) => play(file, file.name));
   at('speak-example').addEventListener('click', async () => {
     const response = await fetch(example).catch(() => null);
-    if (response?.ok) await play(await response.blob(), example.split('/').pop());
+    const name = example.split('?')[0].split('/').pop();
+    if (response?.ok) await play(await response.blob(), name);
     else showProblem(problem, new Error('The example could not be loaded.'));
   });
 
   at('speak-example').hidden = !example;
-  await chooseModels(at('speak-modes'), models, NAMES, (model) => card.use(model));
+  await chooseModels(at('speak-modes'), models, NAMES, card);
   return { leave: stop };
 }

@@ -1,13 +1,13 @@
 /* Dark or light before the first paint: the reader's choice, else the system's. */
 (() => {
   const system = matchMedia('(prefers-color-scheme: dark)');
+  let chosen = null;
+  try {
+    chosen = localStorage.getItem('theme');
+  } catch {
+    // Storage may be forbidden; the system's choice is as good.
+  }
   const apply = () => {
-    let chosen = null;
-    try {
-      chosen = localStorage.getItem('theme');
-    } catch {
-      // Storage may be forbidden; the system's choice is as good.
-    }
     document.documentElement.dataset.theme = chosen ?? (system.matches ? 'dark' : 'light');
     dispatchEvent(new Event('themechange'));
   };
@@ -15,11 +15,11 @@
   apply();
   addEventListener('DOMContentLoaded', () => {
     document.getElementById('theme').addEventListener('click', () => {
-      const next = document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark';
+      chosen = document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark';
       try {
-        localStorage.setItem('theme', next);
+        localStorage.setItem('theme', chosen);
       } catch {
-        document.documentElement.dataset.theme = next;
+        // Then it holds until the page is left.
       }
       apply();
     });

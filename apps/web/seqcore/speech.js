@@ -27,6 +27,14 @@ class KeywordSpotter extends Classifier {
     /** Whether the file itself streams, with its state handed in and out. */
     this.streams = graph.canRun(STREAM);
     this.rule = this.streams ? ruleOf(metadata, file.name) : SLIDING;
+    if (!this.streams) return;
+    const taken = streamInputs(graph).sound?.shape.at(-1);
+    if (taken !== this.rule.chunk) {
+      throw new SeqcoreError(
+        `${file.name} is damaged: its stream takes ${taken} samples, its detector ` +
+          `${this.rule.chunk}.`,
+      );
+    }
   }
 
   /**
@@ -67,7 +75,7 @@ class KeywordStream {
     this.#model = model;
     this.#detector = new Detector(rule, model.labels);
     this.chunk = rule.chunk;
-    this.#state = model.streams ? startState(model) : new Float32Array(model.length);
+    this.#state = model.streams ? startState(model.graph) : new Float32Array(model.length);
   }
 
   /**
@@ -121,20 +129,20 @@ class KeywordStream {
   }
 }
 
-/** Zeros for every input of the stream that comes back as an output. */
-function startState(model) {
-  const { inputs, outputs } = model.graph.signatures[STREAM];
+/** What the stream takes: states, which come back as outputs, and the sound. */
+function streamInputs(graph) {
+  const { inputs, outputs } = graph.signatures[STREAM];
   const returned = new Set(outputs.map(({ name }) => name));
-  const states = inputs.filter(({ name }) => returned.has(name));
-  const [sound] = inputs.filter(({ name }) => !returned.has(name));
-  if (sound?.shape.at(-1) !== model.rule.chunk) {
-    throw new SeqcoreError(
-      `${model.name} is damaged: its stream takes ${sound?.shape.at(-1)} samples, its ` +
-        `detector ${model.rule.chunk}.`,
-    );
-  }
+  return {
+    states: inputs.filter(({ name }) => returned.has(name)),
+    sound: inputs.find(({ name }) => !returned.has(name)),
+  };
+}
+
+/** Zeros for every state. */
+function startState(graph) {
   return Object.fromEntries(
-    states.map(({ name, dtype, shape }) => {
+    streamInputs(graph).states.map(({ name, dtype, shape }) => {
       const size = shape.reduce((product, n) => product * n, 1);
       return [name, dtype === 'int32' ? new Int32Array(size) : new Float32Array(size)];
     }),

@@ -32,8 +32,32 @@ export default async function trouble({ newPage, open, base }) {
   await list.route('**/models.json', (route) => route.fulfill({ status: 404 }));
   await list.goto(base);
   found.list = await problem(list, '#draw-problem');
+  await list.unroute('**/models.json');
+  await list.click('#tab-draw');
+  await list.waitForSelector('#draw-card[aria-busy="false"] h2:not(:empty)');
+  found.listAfterwards = await shown(list, '#draw .problem');
+
+  const type = await newPage({ serviceWorkers: 'block' });
+  await type.route('**/*.txt*', (route) => route.abort());
+  await open(type, 'type');
+  await type.click('#tab-type');
+  found.example = await shown(type, '#type .problem');
+  found.cards = await type.locator('#type-card h2').count();
+
+  const forgetful = await newPage({ colorScheme: 'light' });
+  await forgetful.addInitScript(() => {
+    const get = () => {
+      throw new DOMException('forbidden', 'SecurityError');
+    };
+    Object.defineProperty(globalThis, 'localStorage', { get });
+  });
+  await forgetful.goto(base);
+  await forgetful.click('#theme');
+  found.theme = await forgetful.getAttribute('html', 'data-theme');
   return found;
 }
+
+const shown = (page, selector) => page.locator(`${selector}:not([hidden])`).count();
 
 async function problem(page, selector) {
   await page.waitForSelector(`${selector}:not([hidden])`);

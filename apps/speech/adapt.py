@@ -1,16 +1,23 @@
 """Training that begins with the weights of a trained model."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
 from apps.core.errors import UserError
 from apps.speech import APP
+from apps.speech.features import BelowLoudest, LogMelSpectrogram
 from apps.speech.layers import MergeClasses
 from apps.speech.trained import open_trained
 
 _CLASSES = "classes"
+_SHOWN = (
+    *("model", "bands", "filters", "units"),
+    *("hop_ms", "highest_hertz", "range_db"),
+)
+"""Settings that decide whether weights fit."""
 
 
 def adopt(model: keras.Model, classes: Sequence[str], path: str) -> int:
@@ -35,15 +42,12 @@ def adopt(model: keras.Model, classes: Sequence[str], path: str) -> int:
         raise UserError(f"--adapt {path}: is made of several models: adapt one of them")
     old = [layer for layer in trained.layers if layer.weights]
     new = [layer for layer in model.layers if layer.weights]
-    if not _fit(old, new) or _hop(trained) != _hop(model):
+    if not _fit(old, new) or _features(trained) != _features(model):
         settings = vars(found.config(APP))
         raise UserError(
             f"--adapt {path}: is a {settings['model']} of other "
             "sizes or kind: give its configuration with --config and --set (it has "
-            + ", ".join(
-                f"{key}={settings[key]}"
-                for key in ("model", "bands", "filters", "units", "hop_ms")
-            )
+            + ", ".join(f"{key}={settings[key]}" for key in _SHOWN)
             + ")"
         )
     for before, after in zip(old, new, strict=True):
@@ -61,9 +65,13 @@ def adopt(model: keras.Model, classes: Sequence[str], path: str) -> int:
     return len(pairs)
 
 
-def _hop(model: keras.Model) -> int:
-    """Samples from frame to frame, which no weight's shape depends on."""
-    return model.get_layer("log_mel").hop_length
+def _features(model: keras.Model) -> list[dict[str, Any]]:
+    """What no weight's shape depends on, and all weights' meaning does."""
+    return [
+        {k: v for k, v in layer.get_config().items() if k not in ("name", "dtype")}
+        for layer in model.layers
+        if isinstance(layer, (LogMelSpectrogram, BelowLoudest))
+    ]
 
 
 def _fit(old: Sequence[keras.layers.Layer], new: Sequence[keras.layers.Layer]) -> bool:

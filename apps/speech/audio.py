@@ -42,6 +42,7 @@ def read_audio(
         raise UserError(f"{path}: the file is empty (0 bytes)")
     try:
         with soundfile.SoundFile(path) as file:
+            check_length_known(path, file.frames)
             _check_header(path, file.frames, file.samplerate, longest_seconds)
             rate = file.samplerate
             samples = file.read(dtype="float32", always_2d=True)
@@ -81,6 +82,18 @@ def missing_bytes(path: str | os.PathLike) -> int:
                 return max(0, size - left) if size < _OPEN_LENGTH else 0
             file.seek(size + size % 2, os.SEEK_CUR)
     return 0
+
+
+def check_length_known(path: str | os.PathLike, frames: int) -> None:
+    """Raises:
+    UserError: a FLAC whose header leaves the length open, which libsndfile cannot
+        read to its end.
+    """
+    if frames > 2**62:
+        raise UserError(
+            f"{path}: its header leaves the length open, as of a FLAC that was written "
+            "into a pipe: write it anew into a file (flac -d, or ffmpeg -i, to WAV)"
+        )
 
 
 def _check_header(path: Path, frames: int, rate: int, longest_seconds: float) -> None:

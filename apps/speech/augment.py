@@ -117,7 +117,7 @@ class SpeechBatches(Batches):
         targets: Class index of each clip, [count].
         classes: Number of classes.
         silence: The class of background alone, or None. Its clips are cut anew
-            from the background every epoch.
+            from the background every epoch; what the data has of them is part of it.
         background: Where noise comes from.
         config: Amounts.
         draw: As `apps.speech.protocol.draw_for_training` makes it.

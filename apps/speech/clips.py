@@ -111,27 +111,28 @@ def held_out(clips: Sequence[Clip], share: float) -> list[bool]:
     """Which clips are kept for validation: whole speakers where they are known.
 
     Depends on the names alone, so that more data never moves a clip from one
-    side to the other by chance of order. Where speakers are unknown (or only
-    one), the share is taken of each word's clips.
+    side to the other by chance of order. Of clips whose speaker is not known, and
+    where there is one speaker alone, the share is taken of each word's clips.
 
     Raises:
         UserError: nothing would be left on one of the two sides.
     """
-    speakers = {clip.speaker for clip in clips}
+    speakers = {clip.speaker for clip in clips} - {""}
     if share == 0 or len(clips) < 2:
         raise UserError(
             f"{len(clips)} clips and validation_share={share}: no validation split "
             "can be made"
         )
-    if len(speakers) > 1 and "" not in speakers:
+    held = [False] * len(clips)
+    if len(speakers) > 1:
         order = sorted(speakers, key=_rank)
         count = min(max(1, round(share * len(order))), len(order) - 1)
         chosen = set(order[:count])
-        return [clip.speaker in chosen for clip in clips]
+        held = [clip.speaker in chosen for clip in clips]
     by_word: dict[str, list[int]] = {}
     for index, clip in enumerate(clips):
-        by_word.setdefault(clip.word, []).append(index)
-    held = [False] * len(clips)
+        if len(speakers) < 2 or not clip.speaker:
+            by_word.setdefault(clip.word, []).append(index)
     for indices in by_word.values():
         indices.sort(key=lambda i: _rank(os.path.basename(clips[i].source)))
         count = max(1, round(share * len(indices))) if len(indices) > 1 else 0

@@ -150,7 +150,8 @@ class SpeechConfig(TrainingConfig):
     equaliser_db: float = 0.0
     """Largest amplitude of each part of a random curve of gain over the bands."""
     band_limit: float = 0.0
-    """Share of the clips that lose their upper bands: telephones, 8 kHz files."""
+    """Share of the clips that lose upper bands: half of them all from 4 kHz on
+    (telephones, 8 kHz files), the others those from a random band above on."""
     range_db: float = 0.0
     """What is this much quieter than the loudest cell of a clip does not count;
     levels are relative to it. 0: levels are absolute. Not for streaming models."""

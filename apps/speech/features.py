@@ -143,6 +143,15 @@ class LogMelSpectrogram(keras.layers.Layer):
         count = 1 + (length - self.window_length) // self.hop_length
         return (input_shape[0], count, self.bands)
 
+    def first_band_beyond(self, hertz: float) -> int:
+        """The first band that has a part above `hertz`; `bands` where none has."""
+        from librosa import mel_frequencies
+
+        edges = mel_frequencies(
+            self.bands + 2, fmin=self.lowest_hertz, fmax=self.highest_hertz
+        )
+        return max(0, int(np.searchsorted(edges, hertz, side="right")) - 2)
+
     def get_config(self):
         return {
             **super().get_config(),

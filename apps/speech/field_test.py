@@ -82,8 +82,14 @@ def run(arguments: argparse.Namespace) -> None:
     from apps.core import figures, files
     from apps.core.errors import UserError
     from apps.speech import field
-    from apps.speech.clips import Audio, held_out
-    from apps.speech.field_data import backgrounds, clips_of, composed
+    from apps.speech.clips import Audio
+    from apps.speech.field_data import (
+        backgrounds,
+        clips_of,
+        composed,
+        first_half,
+        whole_people,
+    )
     from apps.speech.noise import SHORTEST_SECONDS
     from apps.speech.sources import read_noise
     from apps.speech.stream import open_scorer
@@ -93,13 +99,21 @@ def run(arguments: argparse.Namespace) -> None:
         value = getattr(arguments, name)
         if not low <= value <= high:
             raise UserError(f"--{name} {value:g}: must be in [{low}, {high}]")
+    if arguments.seed < 0:
+        raise UserError(f"--seed {arguments.seed}: must not be negative")
     scorer = open_scorer(arguments.model, arguments.verify)
     words = set(scorer.labels) - set(scorer.rule.ignore)
-    clips = clips_of(arguments.keywords, arguments.split, arguments.distractors, words)
+    clips = clips_of(
+        arguments.keywords,
+        arguments.split,
+        arguments.distractors,
+        words,
+        scorer.metadata,
+    )
     noise = read_noise(arguments.background, "--background", SHORTEST_SECONDS)
-    first = np.array(held_out(clips, 0.5))
+    first = first_half(clips, words)
     halves = []
-    for part, cut in ((first, 0), (~first, 1)):
+    for part, cut in ((first, 0), ([not mine for mine in first], 1)):
         rng = np.random.default_rng([arguments.seed, cut])
         chosen = [clip for clip, mine in zip(clips, part, strict=True) if mine]
         sounds = backgrounds(noise.values(), _STRETCHES[cut])
@@ -136,6 +150,7 @@ def run(arguments: argparse.Namespace) -> None:
         "snr_db": arguments.snr,
         "wanted_false_accepts_per_hour": arguments.rate,
         "threshold": threshold,
+        "on_other_speakers": whole_people(clips, first),
         "reported": _row(reported),
         "chosen_on": _row(next(o for o in curves[0] if o.threshold == threshold)),
         "curve": [_row(o) for o in curves[1]],
@@ -218,10 +233,11 @@ def _row(outcome: "Outcome") -> dict[str, float]:
 
 def _text(found: dict[str, Any]) -> str:
     reported = found["reported"]
+    who = "speakers" if found["on_other_speakers"] else "clips (of the same people?)"
     lines = [
         f"threshold {found['threshold']:g}, chosen for at most "
         f"{found['wanted_false_accepts_per_hour']:g} false accepts an hour",
-        f"on other speakers, at {found['snr_db']:g} dB SNR, in "
+        f"on other {who}, at {found['snr_db']:g} dB SNR, in "
         f"{reported['hours']:g} h with {reported['keywords']} keywords:",
         f"  false accepts an hour  {reported['false_accepts_per_hour']:.2f}",
         f"  miss rate              {reported['miss_rate']:.4f}",

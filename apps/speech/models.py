@@ -29,6 +29,8 @@ from apps.speech.spectral import (
 # Keras's 0.99 lags behind for the first hundreds of steps, which is most of a
 # short training.
 _BATCH_NORM_MOMENTUM = 0.95
+_TELEPHONE_HERTZ = 4000.0
+"""Where the sound of telephones, and all sound sampled at 8 kHz, ends."""
 CLIP_FRAMES = CLIP_SAMPLES // STREAM_CHUNK
 """Frames of a clip in a streaming model, one a chunk."""
 
@@ -48,16 +50,20 @@ def build(
     """
     samples = keras.Input((CLIP_SAMPLES,), name="samples")
     padding = "causal" if config.streams else "valid"
-    x = LogMelSpectrogram(
+    log_mel = LogMelSpectrogram(
         config.bands,
         hop_length=config.hop_ms * SAMPLE_RATE // 1000,
         highest_hertz=config.highest_hertz,
         padding=padding,
         name="log_mel",
-    )(samples)
+    )
     x = Equaliser(
-        config.equaliser_db, config.band_limit, seed=config.seed, name="equaliser"
-    )(x)
+        config.equaliser_db,
+        config.band_limit,
+        first=log_mel.first_band_beyond(_TELEPHONE_HERTZ),
+        seed=config.seed,
+        name="equaliser",
+    )(log_mel(samples))
     if config.range_db:
         x = BelowLoudest(config.range_db, name="below_loudest")(x)
     # From about -14 .. 5 to unit scale and zero mean.

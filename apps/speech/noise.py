@@ -117,6 +117,7 @@ class Background:
         split: "train", "val" or "test".
         seed: Seed of the coloured noise.
         seconds: Length of each colour.
+        own: Recordings that are this split's alone, of which all is used.
     """
 
     def __init__(
@@ -125,8 +126,9 @@ class Background:
         split: str,
         seed: int = 0,
         seconds: float = 20.0,
+        own: Sequence[np.ndarray] = (),
     ):
-        parts = [stretch(recording, split) for recording in recordings]
+        parts = [*(stretch(recording, split) for recording in recordings), *own]
         self.recordings = [p for p in parts if len(p) >= SAMPLE_RATE]
         rng = np.random.default_rng([seed, *split.encode()])
         length = int(seconds * SAMPLE_RATE)
@@ -145,7 +147,9 @@ class Background:
             if not recorded and self.split == "train" and rng.random() < 0.7:
                 sources = _places(self.seed)
             source = sources[rng.integers(len(sources))]
-            start = rng.integers(len(source) - samples + 1)
-            row[:] = source[start : start + samples]
+            start = rng.integers(max(1, len(source) - samples + 1))
+            piece = source[start : start + samples]
+            # What is shorter than the clips that follow each other begins again.
+            row[:] = piece if len(piece) == samples else np.resize(piece, samples)
         level = np.sqrt(np.mean(np.square(found), axis=1, keepdims=True))
         return found / np.maximum(level, 1e-6)

@@ -55,6 +55,8 @@ def run(arguments: argparse.Namespace) -> None:
     assert isinstance(config, SpeechConfig)
     config = dataclasses.replace(config, words=arguments.words)
     words = config.keywords()
+    if not words:
+        raise UserError("--words: names no word: give those that the model is to keep")
     for word in words:
         if word not in loaded.labels or word in (UNKNOWN, SILENCE):
             raise UserError(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from apps.core.errors import UserError
-from apps.speech.audio import SAMPLE_RATE, missing_bytes
+from apps.speech.audio import SAMPLE_RATE, check_length_known, missing_bytes
 
 _BLOCK_SECONDS = 0.5
 
@@ -36,6 +36,7 @@ def file_pieces(
     try:
         with soundfile.SoundFile(path) as sound:
             rate, frames, done = sound.samplerate, sound.frames, 0
+            check_length_known(path, frames)
             resampler = Resampler(rate)
             size = max(1, round(seconds * rate))
             while len(block := sound.read(size, dtype="float32", always_2d=True)):

@@ -5,7 +5,7 @@ import functools
 import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from apps.speech.clips import SILENCE, UNKNOWN, Clip, Recordings
 SPLITS = ("train", "val", "test")
 BACKGROUND_FOLDERS = ("_background_noise_", "background_noise")
 _LONGEST_BACKGROUND_SECONDS = 3600.0
+_LISTS = {"val": "validation_list.txt", "test": "testing_list.txt"}
 _SPECIAL = {"_unknown_": UNKNOWN, "_silence_": SILENCE}
 
 
@@ -46,12 +47,7 @@ def find(source: str, splits: Sequence[str]) -> Recordings:
         )
     tables = {name: folder / f"{name}.csv" for name in SPLITS}
     if any(path.exists() for path in tables.values()):
-        clips = [
-            clip
-            for name, path in tables.items()
-            if path.exists()
-            for clip in _from_table(folder, path, name)
-        ]
+        clips = _from_tables(folder, tables)
     else:
         clips = _from_word_folders(folder)
     paths = [
@@ -123,12 +119,30 @@ def speaker_of(stem: str, word: str) -> str:
     in Speech Commands (0a7c2a8d_nohash_0), Arabic Speech Commands
     (00000030_NO_01) and Free Spoken Digit (7_jackson_32).
     """
+    before = word.lower().replace(" ", "_") + "_"
+    if stem.lower().startswith(before):
+        stem = stem[len(before) :]
     parts = stem.split("_")
-    if parts[0].lower() == word.lower():
-        parts = parts[1:]
     if len(parts) > 1 and re.fullmatch(r"\d+", parts[-1]):
         return "_".join(parts[:-1])
     return ""
+
+
+def _from_tables(folder: Path, tables: dict[str, Path]) -> list[Clip]:
+    clips: list[Clip] = []
+    split_of: dict[str, str] = {}
+    for name, path in tables.items():
+        if not path.exists():
+            continue
+        for clip in _from_table(folder, path, name):
+            real = os.path.realpath(clip.source)
+            if split_of.setdefault(real, name) != name:
+                raise UserError(
+                    f"{path}: {clip.source} is listed in {split_of[real]}.csv too: "
+                    "leave it in one of them"
+                )
+            clips.append(clip)
+    return clips
 
 
 def _from_table(folder: Path, table: Path, split: str) -> list[Clip]:
@@ -161,9 +175,9 @@ def _from_table(folder: Path, table: Path, split: str) -> list[Clip]:
 
 def _from_word_folders(folder: Path) -> list[Clip]:
     splits = {
-        name: split
-        for split, listing in (("val", "validation_list"), ("test", "testing_list"))
-        for name in _lines(folder / f"{listing}.txt")
+        PurePosixPath(name.replace("\\", "/")).as_posix(): split
+        for split, listing in _LISTS.items()
+        for name in _lines(folder / listing)
     }
     rest = "train" if splits else ""
     clips: list[Clip] = []
@@ -185,6 +199,7 @@ def _from_word_folders(folder: Path) -> list[Clip]:
         for path in found:
             split = splits.get(f"{word_folder.name}/{path.name}", rest)
             clips.append(Clip(word, str(path), split, speaker_of(path.stem, word)))
+    _check_lists(folder, splits, {clip.split for clip in clips})
     clips = clips or _from_names(folder)
     if not clips:
         raise UserError(
@@ -192,6 +207,17 @@ def _from_word_folders(folder: Path) -> list[Clip]:
             "val.csv, or files named WORD_SPEAKER_TAKE"
         )
     return clips
+
+
+def _check_lists(folder: Path, listed: dict[str, str], found: set[str]) -> None:
+    """Of a part of a data set the lists name more than is there, but not only that."""
+    for split, listing in _LISTS.items():
+        names = [name for name, its_split in listed.items() if its_split == split]
+        if names and split not in found:
+            raise UserError(
+                f"{folder / listing}: names no recording that is there (the first is "
+                f"{names[0]!r}): expected lines such as yes/0a7c2a8d_nohash_0.wav"
+            )
 
 
 def _from_names(folder: Path) -> list[Clip]:

@@ -205,7 +205,7 @@ class Equaliser(_Augmentation):
 
     The gain is a smooth curve over the bands (three cosines, each of at most
     `decibels`); some clips also lose their upper bands, half of them everything
-    from `first` on (4 kHz of the usual 40 bands: telephones, sound sampled at
+    from `first` on (31 is 4 kHz of the usual 40 bands: telephones, sound sampled at
     8 kHz), the others from a random band on.
 
     Args:

@@ -73,7 +73,7 @@ def speak(
         synthesiser().check_speakable(word, language)
     keyword_sounds = _sounds(keywords, language)
     _check_differ(keywords, keyword_sounds, language)
-    for engine in engines:
+    for engine in engines if "train" in splits else ():
         check_installed(engine, language)
     more = None
     if others:

@@ -14,9 +14,17 @@ from apps.core.errors import UserError
 from apps.core.task import Data, Split, Task
 from apps.speech import models, protocol, sources
 from apps.speech.adapt import adopt
-from apps.speech.audio import SAMPLE_RATE, loudest_stretch, read_audio
+from apps.speech.audio import SAMPLE_RATE, from_pcm16, loudest_stretch, read_audio
 from apps.speech.augment import JoinedBatches, SpeechBatches
-from apps.speech.clips import CLIP_SAMPLES, SILENCE, UNKNOWN, Audio, Clip, Recordings
+from apps.speech.clips import (
+    CLIP_SAMPLES,
+    SILENCE,
+    UNKNOWN,
+    Audio,
+    Clip,
+    Recordings,
+    pcm_of,
+)
 from apps.speech.config import STREAM_CHUNK, SpeechConfig
 from apps.speech.detector import METADATA_KEY, Rule
 from apps.speech.noise import SHORTEST_SECONDS, Background
@@ -153,22 +161,23 @@ class SpeechTask(Task[SpeechConfig]):
             folders = self.config.noise_folders()
             more_noise = sources.read_noise(folders, "--noise", SHORTEST_SECONDS)
             noise = [*noise, *more_noise.values()]
-        background = Background(noise, name)
         if self.config.whole:
             clips = recordings.clips
         else:
             clips = recordings.split(
                 name, self.config.validation_share, self.config.speakers()
             )
+        own = [from_pcm16(pcm_of(clip)) for clip in clips if clip.word == SILENCE]
+        background = Background(noise, name, own=[np.concatenate(own)] if own else [])
         more = [clip for clip in more if self._is_wanted(clip, classes)]
         if name == "train":
             protocol.check_complete(clips, classes.labels, recordings.where)
             clips = [clip for clip in clips if self._is_wanted(clip, classes)] + more
             known = set(classes.labels) - set(_SPECIAL)
             keywords = sum(clip.word in known for clip in clips)
-            own = sum(clip.word == SILENCE for clip in clips)
+            there = sum(clip.word == SILENCE for clip in clips)
             wanted = protocol.share_of(keywords, self.config.silence_share)
-            silences = max(0, wanted - own) if SILENCE in classes.labels else 0
+            silences = max(0, wanted - there) if SILENCE in classes.labels else 0
         else:
             clips, silences = protocol.draw_for_evaluation(
                 clips, classes.labels, self.config, name

@@ -26,7 +26,9 @@ def teacher(path: str, classes: Sequence[str]) -> Callable[[np.ndarray], np.ndar
     missing = [name for name in classes if name not in found.labels]
     if missing:
         raise UserError(
-            f"teacher={path}: does not know {missing[0]!r}: train it on the same words"
+            f"teacher={path}: does not know {missing[0]!r}, which this training tells "
+            "apart: train it on the same words (with other_words=false none but the "
+            "keywords are told apart)"
         )
     order = [found.labels.index(name) for name in classes]
     # Not `predict_on_batch`, which several threads must not call at once.

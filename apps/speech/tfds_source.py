@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from apps.core import builders
 from apps.core.errors import UserError
 from apps.speech.audio import (
@@ -14,7 +12,7 @@ from apps.speech.audio import (
     resample,
     to_pcm16,
 )
-from apps.speech.clips import CLIP_SAMPLES, SILENCE, UNKNOWN, Clip, Recordings, pcm_of
+from apps.speech.clips import CLIP_SAMPLES, SILENCE, UNKNOWN, Clip, Recordings
 
 _SPLIT_NAMES = {"train": "train", "validation": "val", "valid": "val", "test": "test"}
 _SPECIAL = {"_unknown_": UNKNOWN, "_silence_": SILENCE}
@@ -60,10 +58,9 @@ def from_tfds(name: str, splits: Sequence[str]) -> Recordings:
             f"--data tfds:{name}: has no {splits[0]} split (it has "
             f"{', '.join(sorted(own_names))})"
         )
-    silences = [pcm_of(clip) for clip in clips if clip.word == SILENCE]
     return Recordings(
         clips,
-        lambda: [from_pcm16(np.concatenate(silences))] if silences else [],
+        list,
         {
             "name": f"tfds:{name} {builder.info.version}",
             "citation": " ".join(builder.info.citation.split()),

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from apps.core.errors import UserError
-from apps.speech import audio
+from apps.speech import audio, sound
 from tests.speech.conftest import RATE, tone
 
 
@@ -85,6 +85,19 @@ def test_cut_flac(tmp_path):
     soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, RATE), RATE)
     path.write_bytes(path.read_bytes()[:3000])
     assert "damaged" in error_of(path) or "holds no samples" in error_of(path)
+
+
+def test_flac_of_a_length_left_open(tmp_path):
+    """As an encoder writes it into a pipe; libsndfile cannot read its end."""
+    path = tmp_path / "open.flac"
+    soundfile.write(path, tone(440), RATE)
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0  # the 36 bits of STREAMINFO that count the samples
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    assert "leaves the length open" in error_of(path)
+    with pytest.raises(UserError, match="leaves the length open"):
+        list(sound.file_pieces(str(path)))
 
 
 @pytest.mark.parametrize("size", [0xFFFF_FFFF, 0x8000_0000, 0x7FFF_FFFF - 36])

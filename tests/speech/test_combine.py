@@ -99,6 +99,14 @@ def test_what_is_done_with_one_network_alone(folders, fails, tmp_path, capsys):
         adopt(models.build(SpeechConfig(filters=4, units=8), 2), LABELS, str(out))
 
 
+def test_bands_of_another_range_are_not_adapted(folders):
+    settings = {"model": "attention", "filters": 4, "units": 8, "bands": 32}
+    for other in ({"highest_hertz": 3800.0, "range_db": 50.0}, {"range_db": 30.0}, {}):
+        fresh = models.build(SpeechConfig(**settings, hop_ms=10, **other), 2)
+        with pytest.raises(UserError, match=r"highest_hertz=7600\.0, range_db=50\.0"):
+            adopt(fresh, LABELS, str(folders[1]))
+
+
 def test_frames_of_another_length_are_not_adapted(folders):
     """No weight has another shape, yet time would pass at another speed."""
     settings = {"model": "attention", "filters": 4, "units": 8, "bands": 32}

@@ -8,9 +8,10 @@ import pytest
 import soundfile
 
 from apps.core.cli import main
-from apps.speech import APP, field
+from apps.speech import APP, field, sources
+from apps.speech.clips import Clip
 from apps.speech.detector import Rule
-from apps.speech.field_data import backgrounds
+from apps.speech.field_data import backgrounds, clips_of, first_half, whole_people
 from apps.speech.noise import Background
 from apps.speech.stream import Stream
 from tests.speech.conftest import LABELS, RATE, RULE, tone
@@ -93,6 +94,40 @@ def test_field_test_writes_the_threshold(stream_files, word_folder, tmp_path, ca
     assert stream.labels == tuple(LABELS)
 
 
+def test_each_half_has_keywords_and_people_of_its_own():
+    def clips(word, *people):
+        names = [(who, i) for who in people for i in (0, 1)]
+        return [Clip(word, f"{word}_{who}_{i}", speaker=who) for who, i in names]
+
+    several = clips("yes", "ann", "bob", "cid")
+    several += clips("dog", "bob", "cid", "dan", "eve")
+    first = first_half(several, {"yes"})
+    for half in (True, False):
+        pairs = zip(several, first, strict=True)
+        assert {c.word for c, side in pairs if side == half} == {"yes", "dog"}
+    assert whole_people(several, first)
+    # One person's keywords are divided, whoever says the other words.
+    one = clips("yes", "ann") + clips("dog", "bob", "cid", "dan", "eve", "")
+    first = first_half(one, {"yes"})
+    assert sorted(first[:2]) == [False, True]
+    assert not whole_people(one, first)
+    sides = {(c.speaker, s) for c, s in zip(one[2:10], first[2:10], strict=True)}
+    assert len(sides) == 4 and {side for _, side in sides} == {False, True}
+
+
+def test_of_the_data_of_the_training_what_it_set_aside_is_heard(word_folder):
+    metadata = {
+        "training_data": {"name": word_folder.name},
+        "settings": {"validation_share": 0.25},
+    }
+    words = {"high", "low"}
+    everything = clips_of(str(word_folder), "val", None, words, {})
+    kept = clips_of(str(word_folder), "val", None, words, metadata)
+    expected = sources.find(str(word_folder), ()).split("val", 0.25)
+    assert kept == expected and 0 < len(kept) < len(everything)
+    assert clips_of(str(word_folder), "all", None, words, metadata) == everything
+
+
 def test_field_test_refuses(stream_files, word_folder, fails, tmp_path):
     common = ["field-test", stream_files / "model.tflite", "--keywords", word_folder]
     (tmp_path / "empty").mkdir()
@@ -104,6 +139,8 @@ def test_field_test_refuses(stream_files, word_folder, fails, tmp_path):
     assert "short.wav: is shorter than 7 s" in line
     line = fails(*common, "--background", tmp_path / "empty", "--hours", "0")
     assert "--hours 0" in line
+    line = fails(*common, "--background", tmp_path / "empty", "--seed", "-1")
+    assert "--seed -1" in line
 
 
 def test_the_background_of_a_field_test_is_what_training_never_hears():

@@ -108,6 +108,16 @@ def test_splits_hear_different_noise():
     assert abs(np.corrcoef(train.colours[0], val.colours[0])[0, 1]) < 0.05
 
 
+def test_short_noise_begins_again():
+    """A sequence of joined clips may be longer than any recording of noise."""
+    tone = np.sin(np.arange(3 * CLIP_SAMPLES) * 2 * np.pi / 100).astype("float32")
+    background = Background([], "val", seconds=1.0, own=[tone])
+    found = background.draw(20, 7 * CLIP_SAMPLES, np.random.default_rng(0))
+    assert np.isfinite(found).all()
+    recorded = np.abs(found[:, 100:] - found[:, :-100]).max(axis=1) < 1e-3
+    assert 4 < recorded.sum() < 16
+
+
 @pytest.mark.parametrize(("exponent", "slope"), [(0.0, 0.0), (1.0, -10), (2.0, -20)])
 def test_colours_of_noise(exponent, slope):
     """Power falls by 10 dB a decade for each unit of the exponent."""

@@ -10,7 +10,10 @@ import soundfile
 from apps.core import builders
 from apps.core.errors import UserError
 from apps.speech import sources
+from apps.speech.audio import from_pcm16
 from apps.speech.clips import SILENCE, UNKNOWN, Clip, held_out
+from apps.speech.config import SpeechConfig
+from apps.speech.task import SpeechTask
 from tests.speech.conftest import RATE, tone
 
 SPLITS = ("train", "val")
@@ -117,6 +120,8 @@ def test_table_that_is_not_text(word_folder):
         ("00000030_NO_01", "no", "00000030_NO"),
         ("00000030_NO_01", "yes", "00000030_NO"),
         ("7_jackson_32", "7", "jackson"),
+        ("turn_on_anna_1", "turn_on", "anna"),
+        ("Zoom_in_anna_b_1", "zoom in", "anna_b"),
         ("yes_3", "yes", ""),
         ("recording", "yes", ""),
         ("12", "yes", ""),
@@ -133,6 +138,38 @@ def test_without_speakers_a_share_of_each_word_is_held_out():
     # Another order, the same files.
     again = held_out(clips[::-1], 0.1)
     assert again[::-1] == held
+
+
+def test_a_clip_without_a_speaker_leaves_the_others_people_apart():
+    clips = [
+        Clip(word, f"{word}_{who}_{i}", speaker=who)
+        for word in ("a", "b")
+        for who in ("ann", "bob", "cid", "dan")
+        for i in range(3)
+    ]
+    unnamed = [Clip("a", f"a{i}.wav") for i in range(8)]
+    held = held_out([*clips, *unnamed], 0.25)
+    sides = {(clip.speaker, side) for clip, side in zip(clips, held, strict=False)}
+    assert len(sides) == 4 and sum(side for _, side in sides) == 1
+    assert sum(held[len(clips) :]) == 2
+    assert held[: len(clips)] == held_out(clips, 0.25)
+
+
+def test_a_file_in_two_splits(word_folder):
+    table(word_folder, "train", [("high/b_0.wav", "high"), ("low/b_0.wav", "low")])
+    table(word_folder, "val", [("high/../low/b_0.wav", "low")])
+    with pytest.raises(UserError, match=r"val\.csv: .*is listed in train\.csv too"):
+        sources.find(str(word_folder), SPLITS)
+
+
+def test_lists_are_read_with_any_slash_and_must_name_something(word_folder):
+    listing = word_folder / "validation_list.txt"
+    listing.write_text("high\\b_0.wav\n./low/b_0.wav\nlow/elsewhere.wav\n")
+    found = sources.find(str(word_folder), SPLITS).clips
+    assert [c.split for c in found].count("val") == 2
+    listing.write_text("high_b_0.wav\n")
+    with pytest.raises(UserError, match=r"names no recording.*'high_b_0\.wav'"):
+        sources.find(str(word_folder), SPLITS)
 
 
 @pytest.mark.parametrize(
@@ -265,8 +302,12 @@ def test_tfds_speech_commands(tmp_path, monkeypatch):
     assert counts(recordings, "val") == {"yes": 2, "down": 2, UNKNOWN: 2, SILENCE: 2}
     clip = next(c for c in recordings.split("train", 0.1) if c.word == "down")
     assert clip.pcm.dtype == np.int16 and clip.pcm.max() > 5000
-    (noise,) = recordings.backgrounds()
-    assert len(noise) >= 4 * RATE
+    # Silence is no noise for all splits: each hears its own.
+    assert recordings.backgrounds() == []
+    split = SpeechTask(SpeechConfig()).load("tfds:speech_commands", ("val",)).splits
+    (noise,) = split["val"].background.recordings
+    silences = [c.pcm for c in recordings.split("val", 0.1) if c.word == SILENCE]
+    np.testing.assert_array_equal(noise, from_pcm16(np.concatenate(silences)))
 
 
 def prepare_speech_commands(tfds, folder):

@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from apps.speech.features import QUIETEST
+from apps.speech import models
+from apps.speech.config import SpeechConfig
+from apps.speech.features import QUIETEST, LogMelSpectrogram
 from apps.speech.spectral import (
     BandMix,
     BandWarp,
@@ -78,6 +80,17 @@ def test_the_equaliser_takes_upper_bands_from_some():
     some = lost.any(axis=1)
     assert 0.15 < some.mean() < 0.35
     assert lost[some, -1].all() and len(set(lost[some].sum(axis=1))) > 5
+
+
+@pytest.mark.parametrize(
+    "bands, highest, first",
+    [(40, 7600, 31), (24, 7600, 18), (64, 7600, 50), (32, 3800, 32)],
+)
+def test_telephones_end_at_the_same_frequency(bands, highest, first):
+    layer = LogMelSpectrogram(bands, highest_hertz=highest)
+    assert layer.first_band_beyond(4000) == first
+    config = SpeechConfig(bands=bands, highest_hertz=highest, filters=4, units=4)
+    assert models.build(config, 2).get_layer("equaliser").first == first
 
 
 def test_band_mix_moves_a_clips_sounds_towards_the_means_of_another():

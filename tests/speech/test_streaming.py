@@ -138,7 +138,12 @@ def test_a_word_of_selected_ones(stream_files, sound, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "part"), [("loud", "'loud' is no word"), ("high,low,mid", "must be left")]
+    ("words", "part"),
+    [
+        ("loud", "'loud' is no word"),
+        ("high,low,mid", "must be left"),
+        ("", "names no word"),
+    ],
 )
 def test_words_that_cannot_be_selected(stream_files, fails, tmp_path, words, part):
     out = tmp_path / "out"

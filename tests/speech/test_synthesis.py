@@ -142,6 +142,13 @@ def test_a_sentence_is_too_long():
         speak((long,), "en-us", 1, 0, ("train",))
 
 
+def test_validation_voices_need_no_further_synthesiser(monkeypatch):
+    """They speak in training alone, and who evaluates may not have them."""
+    monkeypatch.setattr("apps.speech.synthesis.check_installed", pytest.fail)
+    found = speak(("yes",), "en-us", 10, 0, ("val",), ("flite",), others=False)
+    assert {clip.split for clip in found.clips} == {"val"}
+
+
 def test_unknown_language():
     with pytest.raises(UserError, match="espeak-ng has no voice 'xx'"):
         speak(("yes",), "xx", 1, 0, ("train",))

@@ -236,7 +236,7 @@ def test_a_teacher_of_the_same_words(run, data, fails, tmp_path):
     wanted = ("train", "--data", data, "--set", f"teacher={other}", "--workdir", folder)
     assert f"teacher={other}: must be a .keras file" in fails(*wanted)
     wanted = ("train", "--data", data, "--set", f"teacher={run}", "--workdir", folder)
-    assert "does not know 'mid': train it on the same words" in fails(*wanted)
+    assert "does not know 'mid', which this training tells apart" in fails(*wanted)
     assert not folder.exists()
 
 

@@ -38,6 +38,7 @@ APP = App(
             "lm_unit",
             "what one transcript is in it: line (default) or word",
             verbs=("evaluate", "predict"),
+            implies=("with_lm=true",),
             metavar="UNIT",
         ),
         Option(
@@ -45,6 +46,7 @@ APP = App(
             "lm_weight",
             "weight of the language model",
             verbs=("evaluate", "predict"),
+            implies=("with_lm=true",),
             metavar="X",
         ),
         Option(

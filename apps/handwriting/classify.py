@@ -13,6 +13,7 @@ from apps.core.task import Data, Split
 from apps.handwriting import models
 from apps.handwriting.batches import InkBatches
 from apps.handwriting.ink_task import DRAWN, InkTask
+from apps.handwriting.pretrained import adopt
 from apps.handwriting.readers import Record
 
 
@@ -39,7 +40,10 @@ class Classify(InkTask):
         return known[record.text]
 
     def build_model(self, data: Data) -> keras.Model:
-        return models.classifier(self.config, len(data.labels))
+        model = models.classifier(self.config, len(data.labels))
+        if self.config.begin_with:
+            adopt(model, data.labels, self.config)
+        return model
 
     def training_batches(self, split: Split) -> InkBatches:
         count = max(split.targets) + 1

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from apps.handwriting.layers import NEVER
+
 NO_LABEL = -1
 """Fills up the rows of a batch's targets."""
 
@@ -44,8 +46,11 @@ class CTC(keras.losses.Loss):
         again = tf.cast(y_true[:, 1:] == y_true[:, :-1], "int32") * real[:, 1:]
         needed = tf.reduce_sum(real, 1) + tf.reduce_sum(again, 1)
         # The operator refuses a text of no label, and finds an infinite loss where
-        # there are too few steps: such rows get a text that it takes.
-        usual = (needed > 0) & (needed <= steps)
+        # there are too few steps, not counting those that only fill up: such rows get
+        # a text that it takes.
+        real_steps = tf.reduce_any(y_pred[:, :, :-1] > NEVER, 2)
+        own = tf.reduce_sum(tf.cast(real_steps, "int32"), 1)
+        usual = (needed > 0) & (needed <= own)
         plain = tf.one_hot(0, tf.shape(y_true)[1], 0, NO_LABEL)
         y_true = tf.where(usual[:, None], y_true, plain)
         places = tf.where(y_true >= 0)

@@ -8,6 +8,10 @@ import keras
 import numpy as np
 from keras import ops
 
+MOST_COLUMNS = 4096
+"""Of a line's picture, margins apart: some 600 letters. A stroke that lies far off
+would else make it as wide as the memory, and wider."""
+
 
 @keras.saving.register_keras_serializable("seqcore")
 class StrokeMap(keras.layers.Layer):
@@ -62,7 +66,7 @@ class LinePicture(keras.layers.Layer):
         cell: Size of a cell in units of the ink's spread.
         margin: Empty columns at both ends: as far as convolutions behind this reach.
         columns: Width of every picture, for files of fixed shapes: what lies behind
-            is not seen. 0: as wide as the widest ink of the batch.
+            is not seen. 0: as wide as the widest ink of the batch, or `MOST_COLUMNS`.
 
     Input shape: [batch, steps, 10], `PenFeatures` of the scale "spread" with x.
     Output shapes: [batch, columns, rows, 3]: length of ink, and the cosine and sine of
@@ -89,9 +93,8 @@ class LinePicture(keras.layers.Layer):
         x, y, real = inputs[..., 5:6], inputs[..., 6:7], inputs[..., 9:]
         left = ops.min(ops.where(real > 0.5, x, 1e9), 1, keepdims=True)
         column = ((x - left) / self.cell + self.margin) * real
-        count = self.columns or (
-            ops.cast(ops.ceil(ops.max(column)), "int32") + 1 + self.margin
-        )
+        widest = ops.minimum(ops.ceil(ops.max(column)), float(MOST_COLUMNS))
+        count = self.columns or ops.cast(widest, "int32") + 1 + self.margin
         places = ops.cast(ops.arange(count, dtype="int32"), "float32")
         across = _share(column - places) * real
         edge = (self.rows - 1) / 2

@@ -8,24 +8,28 @@ import keras
 import numpy as np
 
 from apps.core.errors import UserError
+from apps.handwriting.config import HandwritingConfig
 
 
-def adopt(model: keras.Model, labels: Sequence[str], path: str) -> None:
-    """Sets `model`'s weights to those of the .keras file `path`.
+def adopt(model: keras.Model, labels: Sequence[str], config: HandwritingConfig) -> None:
+    """Sets `model`'s weights to those of the .keras file `config.begin_with`.
 
     The last layer's are taken label by label: those of a label that the file does
     not know stay as they are.
 
     Args:
-        model: A transcriber with the logits in a layer named "logits".
-        labels: Its labels; the blank comes behind them.
+        model: As `config` has it made; its last layer has a column a label.
+        labels: Its labels; a transcriber's blank comes behind them.
+        config: The settings of this training.
 
     Raises:
-        UserError: no such model, or one of another architecture.
+        UserError: no such model, one of another architecture, or one whose steps
+            are others.
     """
     from apps.core import recogniser
     from apps.handwriting import APP
 
+    path = config.begin_with
     found = recogniser.load(path, APP)
     if not isinstance(found.runner, keras.Model):
         raise UserError(f"begin_with={path}: must be a .keras file")
@@ -40,11 +44,28 @@ def adopt(model: keras.Model, labels: Sequence[str], path: str) -> None:
             f"begin_with={path}: has another architecture: its model, filters, units "
             "and layers must be the same"
         )
+    settings = found.config(APP)
+    assert isinstance(settings, HandwritingConfig)
+    for name in ("resample", "stride"):
+        its, own = getattr(settings, name), getattr(config, name)
+        if name == "resample" and config.model == "stream":
+            continue  # it keeps the points as they come, whatever the setting
+        if its != own:
+            raise UserError(
+                f"begin_with={path}: was trained with {name}={its}, and steps of "
+                f"{name}={own} would mean something else to its weights: "
+                f"use --set {name}={its}"
+            )
     for before, after in zip(old[:-1], new[:-1], strict=True):
         after.set_weights(before.get_weights())
-    places = {label: i for i, label in enumerate(found.labels)}
-    places[""] = len(found.labels)  # the blank
-    pairs = [(i, places[c]) for i, c in enumerate([*labels, ""]) if c in places]
+    columns = {label: i for i, label in enumerate(found.labels)}
+    places = list(labels)
+    if config.model != "classify":
+        columns[""] = len(found.labels)  # the blank
+        places.append("")
+    pairs = [(i, columns[c]) for i, c in enumerate(places) if c in columns]
+    if not pairs:
+        return
     to, of = np.array(pairs).T
     values = new[-1].get_weights()
     for value, known in zip(values, old[-1].get_weights(), strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,15 +10,15 @@ import numpy as np
 
 from apps.core.errors import UserError
 from apps.handwriting import known, readers
-from apps.handwriting.compose import Redrawn, Speller, compose, natural
+from apps.handwriting.compose import Redrawn, Speller, compose
 from apps.handwriting.config import HandwritingConfig
 from apps.handwriting.distort import Ranges
 from apps.handwriting.language import read_units
-from apps.handwriting.readers import Record, iam_ondb
+from apps.handwriting.readers import Record
+from apps.handwriting.splits import SPLITS, divide, split_files
 from apps.handwriting.words import ENDINGS, WORDS, Practice, split_words
 from apps.handwriting.writer import check_text, draw_hand, write
 
-SPLITS = ("train", "val", "test")
 _WORDS_A_HAND = {"train": 12, "val": 2}
 """Words that a synthetic hand writes before another takes over."""
 _COPIES = 4
@@ -33,12 +32,20 @@ def load(
 
     Raises:
         UserError: missing or malformed data, a record without a label, a split
-            that the data does not have or that is empty.
+            that the data does not have or that is empty, `val_writers` for data
+            that comes in splits.
     """
     if source is None:
         return {name: synthetic(name, config) for name in splits}
-    by_split = _split_files(Path(source)) or {}
+    by_split = split_files(Path(source)) or {}
     if by_split:
+        if config.val_writers:
+            names = ", ".join(path.name for path in by_split.values())
+            raise UserError(
+                f"val_writers={config.val_writers}: {source} is split by its files "
+                f'({names}): leave --val-writers out (or give --val-writers "" with '
+                "a model that was trained with it), or name one of the files as data"
+            )
         found = {}
         for name in splits:
             if name not in by_split:
@@ -111,59 +118,6 @@ def _hands(
             ink = write(label, hand, rng)
             records.append(Record(ink, label, "synthetic symbol", f"hand {number}"))
     return records
-
-
-def _split_files(source: Path) -> dict[str, Path] | None:
-    """train.jsonl, val/ and so on, where a folder holds such."""
-    if not os.path.isdir(source):  # Path's own test raises at too long a name.
-        return None
-    found = {p.stem: p for p in sorted(source.iterdir()) if p.stem in SPLITS}
-    # trainset.txt and testset_v.txt of IAM-OnDB have other stems.
-    return found if "train" in found or "val" in found else None
-
-
-def divide(
-    records: Sequence[Record], source: str, val_writers: str = ""
-) -> dict[str, list[Record]]:
-    """Splits by writer, so that no writer is in two of them.
-
-    IAM-OnDB's own lists are followed where they are there. Else the validation
-    writers are those of `val_writers` (by commas; "all" puts every record
-    there), or the last two in eleven by name: pendigits' 26 to 30, GW-online's
-    pages 13 to 15. Where there is one writer, or none is named, every seventh
-    record is taken.
-
-    Raises:
-        UserError: a writer in `val_writers` that wrote nothing.
-    """
-    path = Path(source)
-    forms = iam_ondb.split_forms(path) if path.is_dir() else None
-    if forms and not val_writers:
-        named = {name: [r for r in records if iam_ondb.form_of(r.source) in chosen]
-                 for name, chosen in forms.items()}  # fmt: skip
-        return {name: chosen for name, chosen in named.items() if chosen}
-    if val_writers == "all":
-        return {"val": list(records)}
-    writers = sorted({r.writer for r in records if r.writer}, key=natural)
-    if val_writers:
-        held = {w.strip() for w in val_writers.split(",")}
-        unknown = sorted(held - set(writers))
-        if unknown:
-            raise UserError(
-                f"val_writers: {unknown[0]!r} wrote nothing in {source} "
-                f"(writers: {', '.join(writers[:40])})"
-            )
-    elif len(writers) < 2 or not all(r.writer for r in records):
-        return {
-            "train": [r for i, r in enumerate(records) if i % 7],
-            "val": [r for i, r in enumerate(records) if not i % 7],
-        }
-    else:
-        held = set(writers[-max(1, round(2 * len(writers) / 11)) :])
-    return {
-        "train": [r for r in records if r.writer not in held],
-        "val": [r for r in records if r.writer in held],
-    }
 
 
 def _labelled(records: Iterable[Record], config: HandwritingConfig) -> list[Record]:

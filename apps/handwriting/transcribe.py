@@ -60,7 +60,7 @@ class Transcribe(InkTask):
         build = models.streamer if streaming else models.transcriber
         model = build(self.config, len(data.labels))
         if self.config.begin_with:
-            adopt(model, data.labels, self.config.begin_with)
+            adopt(model, data.labels, self.config)
         return model
 
     def training_batches(self, split: Split) -> InkBatches:

@@ -1,12 +1,19 @@
 """Pictures of ink do not show how it was drawn, and lines are read where the pen is."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from apps.handwriting.features import PenFeatures, pad_points
 from apps.handwriting.ink import Ink
-from apps.handwriting.pictures import LinePicture, ReadColumns, StrokeMap, WithoutX
+from apps.handwriting.pictures import (
+    MOST_COLUMNS,
+    LinePicture,
+    ReadColumns,
+    StrokeMap,
+    WithoutX,
+)
 
 
 def test_picture_does_not_see_how_a_symbol_was_drawn():
@@ -80,6 +87,35 @@ def test_a_picture_is_cut_off_where_its_width_is_fixed():
     np.testing.assert_array_equal(reach, places[:, :5])
     np.testing.assert_allclose(wide[: len(whole)], whole, atol=1e-5)
     assert not wide[len(whole) :].any()
+
+
+def test_a_stroke_far_off_does_not_make_the_picture_boundless(tmp_path):
+    """What lies so far behind is not seen; what is seen is as it was, in a file too."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    import seqcore
+
+    steps = keras.Input((None, 10), name="steps")
+    model = keras.Model(
+        steps, dict(zip("ab", LinePicture(margin=2)(steps), strict=True))
+    )
+    path = tmp_path / "picture.tflite"
+    probe = [np.ones((1, 5, 10), "float32")]
+    seqcore.export_tflite(model, path, probe_data=probe, verbose=False)
+    interpreter = Interpreter(model_path=str(path))
+    names = {detail["op_name"] for detail in interpreter._get_ops_details()}
+    assert not [n for n in names if n.startswith("Flex") or n == "CUSTOM"]
+    near, *_ = line(UP, ACROSS, FAR, margin=2)
+    seen = np.flatnonzero(near[:60].any((1, 2)))  # of the first two strokes
+    for far in (1e4, 9e8):
+        picture, places, steps = line(UP, ACROSS, np.add(FAR, (far, 0)), margin=2)
+        assert len(picture) == MOST_COLUMNS + 3
+        found = interpreter.get_signature_runner()(steps=steps[None])
+        np.testing.assert_allclose(found["a"][0], picture, atol=1e-4)
+        np.testing.assert_allclose(found["b"][0], places, atol=1e-4)
+        if far == 1e4:  # farther, float32 does not tell the places of the others
+            np.testing.assert_allclose(picture[seen], near[seen], atol=0.05)
+            assert not picture[seen[-1] + 2 :].any()
 
 
 def test_padding_is_not_drawn():

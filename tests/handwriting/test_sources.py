@@ -56,10 +56,67 @@ def test_without_writers_every_seventh_validates():
     assert [len(found["train"]), len(found["val"])] == [24, 4]
 
 
+def test_records_without_a_writer_are_divided_one_by_one():
+    named = by_writers(11)
+    loose = [dataclasses.replace(record("a", "", i), writer=None) for i in range(9)]
+    found = sources.divide([*named[:20], *loose, *named[20:]], "x")
+    assert writers(r for r in found["val"] if r.writer) == [10, 11]
+    assert writers(r for r in found["train"] if r.writer) == list(range(1, 10))
+    assert [r for r in found["val"] if not r.writer] == [loose[0], loose[7]]
+    assert len(found["train"] + found["val"]) == len(named + loose)
+    # Who validates is said by name: nobody else does.
+    found = sources.divide([*named, *loose], "x", "2")
+    assert {r.writer for r in found["val"]} == {"2"}
+
+
+def write_split(folder, name, text="a"):
+    lines = [to_json(record(text, "1", i)) for i in range(3)]
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text("\n".join(lines))
+
+
+def test_transcripts_beside_the_ink_are_no_split(tmp_path):
+    write_split(tmp_path / "both", "train.jsonl")
+    write_split(tmp_path / "both", "val.jsonl", "b")
+    write_split(tmp_path / "one", "ink.jsonl")
+    for folder in ("both", "one"):
+        for name in ("train.txt", "val.txt"):
+            (tmp_path / folder / name).write_text("a\na\n")
+        (tmp_path / folder / "test.md").write_text("[a](b)")
+    found = sources.load(str(tmp_path / "both"), ("train", "val"), CONFIG)
+    assert [r.text for r in found["val"]] == ["b"] * 3
+    found = sources.load(str(tmp_path / "one"), ("train", "val"), CONFIG)
+    assert {name: len(records) for name, records in found.items()} == {
+        "train": 2,
+        "val": 1,
+    }
+
+
+def test_a_damaged_split_is_not_passed_over(tmp_path):
+    write_split(tmp_path, "train.jsonl")
+    (tmp_path / "val.jsonl").write_text("garbage")
+    with pytest.raises(UserError, match=r"val\.jsonl: is no ink"):
+        sources.load(str(tmp_path), ("train", "val"), CONFIG)
+
+
+def test_two_files_of_one_split_are_refused(tmp_path):
+    for name in ("train.jsonl", "val.json", "val.jsonl"):
+        write_split(tmp_path, name)
+    with pytest.raises(UserError, match=r"val\.json and val\.jsonl are both its val"):
+        sources.load(str(tmp_path), ("train",), CONFIG)
+
+
+def test_named_writers_and_split_files_exclude_each_other(tmp_path):
+    for name in ("train.jsonl", "val.jsonl"):
+        write_split(tmp_path, name)
+    config = dataclasses.replace(CONFIG, val_writers="1")
+    with pytest.raises(UserError, match=r"val_writers=1: .*train\.jsonl, val\.jsonl"):
+        sources.load(str(tmp_path), ("train", "val"), config)
+
+
 def test_split_files_are_followed(tmp_path):
     for name, text in (("train", "a"), ("val", "b"), ("test", "c")):
-        lines = [to_json(record(text, "1", i)) for i in range(3)]
-        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+        write_split(tmp_path, f"{name}.jsonl", text)
     found = sources.load(str(tmp_path), ("train", "test"), CONFIG)
     assert {r.text for r in found["train"]} == {"a"}
     assert {r.text for r in found["test"]} == {"c"}

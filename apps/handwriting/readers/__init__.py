@@ -9,7 +9,8 @@
 | Omniglot strokes | `START` first |
 | GW-online | lines of `x y penstate` |
 
-A folder or a .zip archive is read file by file.
+A folder or a .zip archive is read file by file. What is none of these is left out
+there, unless its name says that it is ink.
 """
 
 from __future__ import annotations
@@ -29,11 +30,22 @@ from apps.handwriting.readers import (
     tree,
     unipen,
 )
-from apps.handwriting.readers.record import BadRecord, Found, Record, decode
+from apps.handwriting.readers.record import (
+    BadRecord,
+    Found,
+    Record,
+    decode,
+    is_utf16,
+)
 
-__all__ = ["BadRecord", "Record", "collect", "records", "sniff"]
+__all__ = ["BadRecord", "Record", "collect", "is_ink", "records", "sniff"]
 
 _HEAD = 4096
+_NAMED_INK = (".json", ".jsonl", ".ndjson", ".inkml")
+"""A file of such a name is damaged ink where its first bytes say nothing. (.xml and
+.txt are the names of much that lives beside ink.)"""
+_BESIDE = (".py", ".md", ".csv")
+"""Names of what is no ink, whatever it begins with."""
 
 
 def sniff(head: bytes) -> str | None:
@@ -51,6 +63,25 @@ def sniff(head: bytes) -> str | None:
     if len(second) == 3 and second[2] in ("0", "1"):
         return "gw"
     return None
+
+
+def is_ink(path: Path) -> bool:
+    """Whether a folder's member is a folder, an archive or a file of ink, be it
+    damaged."""
+    if path.is_dir() or path.suffix.lower() == ".zip":
+        return True
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _may_be_ink(path.name, file.read(_HEAD))
+
+
+def _may_be_ink(name: str, head: bytes) -> bool:
+    """The same of a file that may as well be a readme, a script or a picture."""
+    suffix = Path(name).suffix.lower()
+    if suffix in _BESIDE:
+        return False
+    return suffix in _NAMED_INK or sniff(head) is not None
 
 
 def records(path: str | os.PathLike) -> Iterator[Found]:
@@ -72,12 +103,10 @@ def records(path: str | os.PathLike) -> Iterator[Found]:
             if isinstance(data, BadRecord):
                 yield data
                 continue
-            kind = sniff(data[:_HEAD])
-            # Readme, scripts and pictures live beside the ink.
-            if kind is None or Path(name).suffix in (".py", ".md", ".csv"):
+            if not _may_be_ink(name, data[:_HEAD]):
                 continue
             any_ink = True
-            yield from _parse(kind, data, name)
+            yield from _parse(sniff(data[:_HEAD]), data, name)
         if not any_ink:
             raise UserError(
                 f"{path}: holds no ink: expected JSON Lines, UNIPEN, InkML, IAM-OnDB, "
@@ -87,35 +116,37 @@ def records(path: str | os.PathLike) -> Iterator[Found]:
     with path.open("rb") as file:
         head = file.read(_HEAD)
     kind = sniff(head)
-    if not head.strip():
-        yield BadRecord(str(path), "the file is empty")
-    elif kind is None:
-        yield BadRecord(
-            str(path),
-            "is no ink that is known here (JSON Lines, UNIPEN, InkML, IAM-OnDB, "
-            "QuickDraw, Omniglot, GW-online)",
-        )
-    elif kind == "json":
+    # What may be larger than other files is read line by line.
+    if kind == "json" and not is_utf16(head):
         yield from json_ink.read(path)
-    elif kind == "unipen":
+    elif kind == "unipen" and not is_utf16(head):
         yield from unipen.read(path)
     else:
-        yield from _parse(kind, tree.read_bytes(path), str(path))
+        data = tree.read_bytes(path) if kind else head
+        yield from _parse(kind, data, str(path))
 
 
-def _parse(kind: str, data: bytes, name: str) -> Iterator[Found]:
-    if kind == "json":
-        yield from json_ink.read_lines(enumerate(data.splitlines(True), 1), name)
-    elif kind == "unipen":
-        yield from unipen.read_lines(enumerate(data.splitlines(), 1), name)
+def _parse(kind: str | None, data: bytes, name: str) -> Iterator[Found]:
+    if kind in ("json", "unipen"):
+        lines = (decode(data).encode() if is_utf16(data) else data).splitlines(True)
+        read_lines = json_ink.read_lines if kind == "json" else unipen.read_lines
+        yield from read_lines(enumerate(lines, 1), name)
     elif kind == "inkml":
         yield from markup.read_inkml(data, name)
     elif kind == "iam":
         yield markup.parse_iam(data, name, None, None)
     elif kind == "omniglot":
         yield trajectory.parse_omniglot(data, name)
-    else:
+    elif kind == "gw":
         yield trajectory.parse_gw(data, name)
+    elif not data.strip():
+        yield BadRecord(name, "the file is empty")
+    else:
+        yield BadRecord(
+            name,
+            "is no ink that is known here (JSON Lines, UNIPEN, InkML, IAM-OnDB, "
+            "QuickDraw, Omniglot, GW-online)",
+        )
 
 
 def collect(

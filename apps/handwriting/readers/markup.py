@@ -7,7 +7,7 @@ bombs are refused before anything is expanded.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from apps.handwriting.readers.record import (
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 _TRUTH = ("truth", "label", "transcription")
+_ID = "{http://www.w3.org/XML/1998/namespace}id"
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 # A prefix, then a number (a sign may be all that separates it from the last one)
 # or a word, which is refused where a number is wanted.
@@ -80,7 +81,8 @@ def parse_iam(data: bytes, source: str, text: str | None, writer: str | None) ->
 
 
 def read_inkml(data: bytes, source: str) -> Iterator[Found]:
-    """One record, or one a top-level `traceGroup` where only these have a truth."""
+    """One record; or one a top-level `traceGroup`, and one of the traces outside,
+    where a truth stands in groups only. What has none there has no text."""
     try:
         root = parse(data)
         if root.tag != "ink":
@@ -90,13 +92,22 @@ def read_inkml(data: bytes, source: str) -> Iterator[Found]:
         yield BadRecord(source, str(error))
         return
     truth, writer = _annotation(root, _TRUTH), _annotation(root, ("writer",))
-    groups = [g for g in root.findall("traceGroup") if _annotation(g, _TRUTH)]
-    if truth is None and groups:
-        for count, group in enumerate(groups, 1):
+    groups = root.findall("traceGroup")
+    truths = [_annotation(group, _TRUTH) for group in groups]
+    if truth is not None or not any(truths):
+        yield _record(root.iter("trace"), channels, source, truth, writer)
+        return
+    for count, (group, text) in enumerate(zip(groups, truths, strict=True), 1):
+        if text or _is_drawn(group.iter("trace")):
             place = f"{source}, group {count}"
-            yield _traces(group, channels, place, _annotation(group, _TRUTH), writer)
-    else:
-        yield _traces(root, channels, source, truth, writer)
+            yield _record(group.iter("trace"), channels, place, text, writer)
+    loose = root.findall("trace")
+    if _is_drawn(loose):
+        yield _record(loose, channels, f"{source}, outside groups", None, writer)
+
+
+def _is_drawn(traces: Iterable[Element]) -> bool:
+    return any(trace.get("type") != "penUp" for trace in traces)
 
 
 def _annotation(element: Element, kinds: tuple[str, ...]) -> str | None:
@@ -112,7 +123,9 @@ def _channels(root: Element) -> list[tuple[str, float]]:
     found = []
     for channel in root.findall(".//traceFormat//channel"):
         name, unit = channel.get("name", ""), channel.get("units", "ms")
-        found.append((name, _SECONDS.get(unit, 1e-3) if name == "T" else 1.0))
+        sign = -1.0 if channel.get("orientation") == "-ve" else 1.0
+        factor = _SECONDS.get(unit, 1e-3) if name == "T" else 1.0
+        found.append((name, sign * factor))
     names = [name for name, _ in found]
     if not found:
         return [("X", 1.0), ("Y", 1.0)]
@@ -121,39 +134,55 @@ def _channels(root: Element) -> list[tuple[str, float]]:
     return found
 
 
-def _traces(
-    element: Element,
+def _record(
+    traces: Iterable[Element],
     channels: list[tuple[str, float]],
     source: str,
     text: str | None,
     writer: str | None,
 ) -> Found:
     try:
-        names = [name for name, _ in channels]
-        strokes, times, pressures = [], [], []
+        strokes: list[list[list[float]]] = []  # rows of all channels
+        begun: dict[str, list[list[float]]] = {}  # by the names of traces
         count = 0
-        for place, trace in enumerate(element.iter("trace"), 1):
+        for place, trace in enumerate(traces, 1):
             rows = _rows(trace.text or "", channels, f"trace {place}", count)
             count += len(rows)
             if trace.get("type") == "penUp":
                 continue
-            strokes.append(
-                [[row[names.index("X")], row[names.index("Y")]] for row in rows]
-            )
-            times.append(
-                [row[names.index("T")] if "T" in names else 0.0 for row in rows]
-            )
-            pressures.append(
-                [row[names.index("F")] if "F" in names else 0.0 for row in rows]
-            )
+            if trace.get("continuation") in ("middle", "end"):
+                prior = (trace.get("priorRef") or "").rpartition("#")[2]
+                if prior not in begun:
+                    raise BadInk(
+                        f"trace {place}: goes on with the trace {prior[:40]!r} "
+                        "(priorRef), which is not before it"
+                    )
+                stroke = begun[prior]
+                stroke += rows
+            else:
+                stroke = rows
+                strokes.append(stroke)
+            if name := trace.get(_ID) or trace.get("id"):
+                begun[name] = stroke
+        names = [name for name, _ in channels]
+        x, y = names.index("X"), names.index("Y")
         ink = make_ink(
-            strokes,
-            times if "T" in names else None,
-            pressures if "F" in names else None,
+            [[[row[x], row[y]] for row in rows] for rows in strokes],
+            _column(strokes, names, "T"),
+            _column(strokes, names, "F"),
         )
         return Record(ink, text, source, writer)
     except BadInk as error:
         return BadRecord(source, str(error))
+
+
+def _column(
+    strokes: list[list[list[float]]], names: list[str], name: str
+) -> list[list[float]] | None:
+    if name not in names:
+        return None
+    place = names.index(name)
+    return [[row[place] for row in rows] for rows in strokes]
 
 
 def _rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import math
 import os
@@ -108,8 +109,16 @@ def lines_of(path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
 
 
+def is_utf16(data: bytes) -> bool:
+    """Whether text begins with the byte order mark of UTF-16."""
+    return data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+
+
 def decode(data: bytes) -> str:
-    """Text in UTF-8 (with or without a byte order mark) or, failing that, Latin-1."""
+    """Text in UTF-8 (with or without a byte order mark), in UTF-16 with one or,
+    failing that, in Latin-1."""
+    if is_utf16(data):
+        return data.decode("utf-16", "replace")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

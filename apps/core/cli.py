@@ -253,13 +253,13 @@ def _run(app: App, arguments: argparse.Namespace) -> None:
         importlib.import_module(own.module).run(arguments)
         return
     if arguments.verb == "train":
-        config = arguments.config or app.default_config
         if arguments.workdir is None:
+            config = arguments.config or app.default_config
             arguments.workdir = f"runs/{app.name}-{config}"
         # Caught here, before seconds go into importing Keras.
-        from apps.core.config import override
+        from apps.core import flags
 
-        override(app.configs[config], arguments.set).validated()
+        flags.training(app, arguments)
     start_tensorflow()
     from apps.core import verbs
 

@@ -14,6 +14,7 @@ from apps.core import files
 from apps.core.averaging import Average
 from apps.core.batches import Batches
 from apps.core.errors import UserError, first_line
+from apps.core.recogniser import DAMAGE
 from apps.core.rundir import RunDirectory
 from apps.core.task import Data, Task
 
@@ -111,7 +112,7 @@ def fit(
         weights = folder / "state.weights.h5"
         try:
             trained.load_weights(weights)
-        except (OSError, ValueError, KeyError) as error:
+        except DAMAGE as error:
             raise UserError(
                 f"{weights}: is damaged, or of another model: train anew in another "
                 f"--workdir ({first_line(error)})"

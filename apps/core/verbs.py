@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.core import config as configs
-from apps.core import exporting, recogniser, report, training
+from apps.core import exporting, flags, recogniser, report, training
 from apps.core.app import App
 from apps.core.config import TrainingConfig, to_json
 from apps.core.errors import UserError, first_line
@@ -21,18 +21,6 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _options(app: App, arguments: Namespace) -> list[str]:
-    """The app's shorthand flags that were given, as key=value."""
-    found = []
-    for option in app.options:
-        name = option.flag.lstrip("-").replace("-", "_")
-        value = getattr(arguments, name, None)
-        if arguments.verb in option.verbs and value not in (None, False):
-            found.append(f"{option.field}={'true' if value is True else value}")
-            found += option.implies
-    return found
-
-
 def _settings(
     app: App, arguments: Namespace, model: recogniser.Recogniser
 ) -> TrainingConfig:
@@ -41,28 +29,12 @@ def _settings(
     config = dataclasses.replace(
         config, **{name: getattr(type(config), name) for name in config.of_the_files}
     )
-    return configs.override(config, _options(app, arguments)).validated()
+    return configs.override(config, flags.settings(app, arguments)).validated()
 
 
 def train(app: App, arguments: Namespace) -> None:
-    settings = _options(app, arguments) + arguments.set
-    if arguments.resume:
-        run, record = RunDirectory.resume(arguments.workdir, app)
-        config: TrainingConfig = record["settings"]
-        if (
-            configs.override(config, settings) != config
-            or arguments.config not in (None, record["config"])
-            or arguments.data not in (None, record["data"])
-        ):
-            raise UserError(
-                f"{arguments.workdir}: --resume goes on with the settings and data "
-                "the run began with: leave the changed ones out, or start a new run"
-            )
-    else:
-        name = arguments.config or app.default_config
-        config = configs.override(app.configs[name], settings).validated()
-        record = {"config": name, "data": arguments.data}
-        run = RunDirectory.unused(arguments.workdir)
+    run, record = flags.training(app, arguments)
+    config: TrainingConfig = record["settings"]
     task = app.make_task(config)
     _check_quantization(app, task, config.quantize, "quantize=")
     with run.alone():
@@ -219,15 +191,16 @@ def export(app: App, arguments: Namespace) -> None:
     if Path(arguments.model).suffix != ".keras":
         raise UserError(f"{arguments.model}: only a .keras file can be exported")
     loaded = recogniser.load(arguments.model, app)
-    representative = None
     task = app.make_task(_settings(app, arguments, loaded))
     _check_quantization(app, task, arguments.quantize, "--quantize ")
+    # Where no ranges are measured they only check the file.
+    representative = list(task.probe_inputs()) or None
     if arguments.quantize == "int8":
         data = task.load(arguments.data, ("train",), loaded.labels)
         representative = list(task.representative_inputs(data.splits["train"], 100))
     assert isinstance(loaded.runner, keras.Model)
     # The model's own settings, of its files too, and the length where one is given.
-    settings = configs.override(loaded.config(app), _options(app, arguments))
+    settings = configs.override(loaded.config(app), flags.settings(app, arguments))
     found = exporting.export_all(
         loaded.runner,
         Path(arguments.out),

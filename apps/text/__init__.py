@@ -57,7 +57,7 @@ APP = App(
             "--encoding",
             "input_encoding",
             "encoding of the files (default: utf-8, whatever the data was in)",
-            verbs=("predict",),
+            verbs=("predict", "inspect"),
             metavar="NAME",
         ),
         Option(

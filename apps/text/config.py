@@ -73,8 +73,8 @@ class TextConfig(TrainingConfig):
     encoding: str = "utf-8"
     """Of the data."""
     input_encoding: str = "utf-8"
-    """Of the files given to predict: that of the exported file's input, whatever the
-    data was in."""
+    """Of the files given to predict and inspect: that of the exported file's input,
+    whatever the data was in."""
     text_column: str = ""
     """Name of the column with the texts, or its number where there is no header."""
     label_column: str = ""

@@ -17,7 +17,8 @@ def stratified_split(
     """Sets aside `fraction` of every class for validation.
 
     Duplicates stay together, so that no validation text was trained on. Every
-    class with two different texts has at least one on either side.
+    class with two different texts of its own has at least one on either side.
+    Texts with more than one label stay in training: for a class they may be all.
 
     Args:
         texts: The texts.
@@ -41,11 +42,13 @@ def stratified_split(
         size = sum(map(len, members))
         wanted = max(round(fraction * size), 1)
         taken = 0
-        for place in rng.permutation(len(members))[: len(members) - 1]:
+        drawn = (members[place] for place in rng.permutation(len(members)))
+        pure = [group for group in drawn if len({targets[i] for i in group}) == 1]
+        for group in pure[: len(members) - 1]:
             if taken >= wanted:
                 break
-            validation += members[place]
-            taken += len(members[place])
+            validation += group
+            taken += len(group)
     held = np.zeros(len(texts), bool)
     held[validation] = True
     return np.flatnonzero(~held), np.flatnonzero(held)

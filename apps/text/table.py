@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -217,10 +218,12 @@ def _fasttext(
         if not line.strip():
             continue
         where = f"{path} line {number}"
-        label, _, text = line.strip().partition(" ")
+        # White space as fastText has it: a no-break space is part of a name.
+        label, *rest = re.split(r"\s+", line.strip(), maxsplit=1, flags=re.ASCII)
+        text = rest[0] if rest else ""
         if not label.startswith("__label__"):
             bad.report(f"{where}: does not begin with __label__NAME")
-        elif text.lstrip().startswith("__label__"):
+        elif text.startswith("__label__"):
             bad.report(f"{where}: has several labels: a text belongs to one class here")
         else:
             yield Row(text.strip(), label.removeprefix("__label__"), where)

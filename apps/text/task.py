@@ -23,6 +23,13 @@ from apps.text.sources import find
 from apps.text.splits import duplicates, stratified_split
 from apps.text.table import LONGEST_TEXT, BadRows, Format, Row
 
+_PROBES = (
+    "Where is my card? It's 3 days late, and I PAID for it.",
+    "Où est l'été? Größe 42, Привет, мир!",
+    "今日は雨です 👍 ขอบคุณ",
+)
+"""Random zeros and ones would be padding: all of them one text, the empty one."""
+
 
 def encode(text: str) -> np.ndarray:
     """A text as the model takes it: UTF-8, int32 [n] with n at least 1."""
@@ -132,6 +139,12 @@ class TextTask(Task[TextConfig]):
 
     def fixed_shape(self, model: keras.Model) -> tuple[int, ...] | None:
         return (1, self.config.length) if self.config.length else None
+
+    def probe_inputs(self) -> list[np.ndarray]:
+        found = [encode(text) for text in _PROBES]
+        if length := self.config.length:
+            found = [np.pad(x[:length], (0, max(length - len(x), 0))) for x in found]
+        return found
 
     def trained_part(self, model: keras.Model) -> keras.Model:
         """The networks: hashing and the linear classifier are ready when built."""

@@ -1,5 +1,6 @@
 """Protects the promise of the command line: one clear line and status 2."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 
+from apps.core import cli
 from apps.core.rundir import RunDirectory
 from tests.core import toy
 
@@ -106,6 +108,51 @@ def test_wrong_settings(capsys, tmp_path, settings, part):
     folder = tmp_path / "run"
     assert part in fails(capsys, "train", "--workdir", str(folder), *settings)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("app", "setting", "part"),
+    [
+        ("text", "whole=true", "--set whole=True: is not for train"),
+        ("text", "explain=true", "give --explain to predict"),
+        ("text", "length=200", "give --length N to export"),
+        ("handwriting", "length=200", "give --length N to export"),
+        ("speech", "whole=true", "give --whole to evaluate"),
+    ],
+)
+def test_settings_of_other_verbs(capsys, tmp_path, app, setting, part):
+    """A validation on the training data, say, or files whose length is not theirs."""
+    app = importlib.import_module(f"apps.{app}").APP
+    workdir = tmp_path / "run"
+    command = ["train", "--workdir", str(workdir), "--set", setting]
+    assert cli.main(app, command) == 2
+    assert part in capsys.readouterr().err
+    assert not workdir.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["--text-column", "0"], "give both as names or both as numbers"),
+        (["--set", "whole=true"], "is not for train"),
+        (["--set", "epochs=0"], "must be at least 1"),
+        (["--resume"], "there is no run to resume"),
+    ],
+)
+def test_wrong_settings_are_seen_before_tensorflow_is_imported(
+    tmp_path, arguments, part
+):
+    code = (
+        "import sys\nfrom apps.core import cli\nfrom apps.text import APP\n"
+        "status = cli.main(APP, sys.argv[1:])\n"
+        "assert not {'keras', 'tensorflow'} & set(sys.modules)\n"
+        "sys.exit(status)\n"
+    )
+    command = ["train", "--workdir", str(tmp_path / "run"), *arguments]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 2 and part in done.stderr, done.stderr
 
 
 def test_unknown_config_is_an_argument_error(tmp_path):

@@ -1,6 +1,7 @@
 """Protects the pieces: batches, metrics, settings, atomic files."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,6 +124,26 @@ def test_replacing_a_folder(tmp_path):
             (temporary / text).write_text(text)
     assert [p.name for p in folder.iterdir()] == ["two"]
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_replacing_keeps_the_old_folder_where_the_new_one_cannot_be_moved(
+    tmp_path, monkeypatch
+):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "old").touch()
+    rename = Path.rename
+
+    def failing(source, target):
+        if target == folder and not source.name.endswith(".old"):
+            raise PermissionError(13, "Permission denied")
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    denied = pytest.raises(UserError, match="Permission denied")
+    with denied, files.replacing(folder) as temporary:
+        temporary.mkdir()
+    assert [p.name for p in tmp_path.rglob("*")] == ["model", "old"]
 
 
 def test_names_too_long_to_write_end_with_one_line(tmp_path):

@@ -171,6 +171,21 @@ def test_a_run_with_a_torn_file_is_not_resumed(name, finished, tmp_path, capsys)
     assert f"{name}: is damaged" in capsys.readouterr().err
 
 
+def test_any_damage_of_a_checkpoint_ends_with_one_line(
+    finished, tmp_path, capsys, monkeypatch
+):
+    """h5py raises errors of many kinds; this one at some objects of the file."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+
+    def load(self, path):
+        raise RuntimeError("Unable to get group info (addr overflow)")
+
+    monkeypatch.setattr(keras.Model, "load_weights", load)
+    assert toy.run("train", "--workdir", str(folder), "--resume") == 2
+    assert "state.weights.h5: is damaged" in capsys.readouterr().err
+
+
 def test_resume_notices_other_data(finished, tmp_path, capsys, monkeypatch):
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)

@@ -4,11 +4,14 @@ import json
 import shutil
 import sys
 
+import keras
 import numpy as np
 import pytest
 
+import seqcore
+from apps.core import flags
 from apps.core.batches import BucketedBatches, bucket_boundaries
-from apps.core.cli import main
+from apps.core.cli import build_parser, main
 from apps.core.errors import UserError
 from apps.text import APP
 from apps.text.batches import WordBatches, class_weights
@@ -16,7 +19,7 @@ from apps.text.config import TextConfig
 from apps.text.explain import word_effects
 from apps.text.task import TextTask, decode, encode
 from seqcore import read_metadata
-from seqcore.export import write_metadata
+from seqcore.export import ExportError, write_metadata
 
 SMALL = (
     *("--config", "clstm"),
@@ -83,6 +86,29 @@ def test_predict_and_explain(run, tmp_path, capsys):
     assert max(effects, key=lambda word: effects[word]) in ("WALLET", "stolen")
 
 
+@pytest.mark.parametrize("length", [0, 16])
+def test_an_export_is_checked_on_texts(run, tmp_path, monkeypatch, length):
+    """Random zeros and ones are all the empty text: a broken file would pass."""
+    found = []
+
+    def probes(*arguments, probe_data, **options):
+        found.extend(probe_data)
+        raise ExportError("seen")
+
+    monkeypatch.setattr(seqcore, "export_saved_model", lambda *_, **__: None)
+    monkeypatch.setattr(seqcore, "export_tflite", probes)
+    model = str(run / "model.keras")
+    more = ["--length", str(length)] if length else []
+    assert main(APP, ["export", model, "--out", str(tmp_path / "out"), *more]) == 2
+    texts = [probe[0] for probe in found]
+    assert any(decode(text).isascii() for text in texts)
+    assert not all(decode(text).isascii() for text in texts)
+    assert all(len(text) == length for text in texts if length)
+    words = keras.saving.load_model(model, compile=False).get_layer("words")
+    # More than the one word that is the end of every text.
+    assert all(len(row) > 1 and row[0].any() for row in words.many(texts))
+
+
 def test_exports_a_fixed_length(run, messages, tmp_path, capsys):
     out = tmp_path / "out"
     model, text = run / "model.keras", tmp_path / "text.txt"
@@ -110,6 +136,34 @@ def test_predict_reads_utf_8_whatever_the_data_was_in(run, tmp_path, capsys):
     assert "add --encoding utf-16" in fails(capsys, "predict", model, text)
     line = fails(capsys, "predict", model, text, "--encoding", "hex")
     assert "encoding hex: there is no such encoding" in line
+
+
+def test_inspect_takes_the_encoding_that_it_recommends(run, tmp_path, capsys):
+    text = tmp_path / "new.txt"
+    text.write_bytes("café, cold rain".encode("latin-1"))
+    command = ["inspect", run / "model.keras", text, "--out", tmp_path / "out"]
+    assert "name it with --encoding NAME" in fails(capsys, *command)
+    found = answer(capsys, *command, "--encoding", "latin-1")
+    assert found["file"].endswith("line 1: café, cold rain")
+
+
+def test_columns_by_number_given_either_way(tmp_path, capsys):
+    """Also when the run goes on, whose settings the preset knows nothing of."""
+    where = ["--workdir", str(tmp_path / "run")]
+    given = ["--text-column", "0", "--set", "label_column=1"]
+    line = fails(capsys, "train", *where, *given, "--data", "/no/such")
+    assert "/no/such: there is no such file" in line
+    run, record = flags.training(
+        APP, build_parser(APP).parse_args(["train", *where, *given])
+    )
+    config = record["settings"]
+    assert (config.text_column, config.label_column) == ("0", "1")
+    run.path.mkdir()
+    run.start(APP, record["config"], config, None, "")
+    for again in (given, ["--set", "label_column=1"]):
+        arguments = ["train", *where, "--resume", *again]
+        _, record = flags.training(APP, build_parser(APP).parse_args(arguments))
+        assert record["settings"] == config
 
 
 def test_predict_on_closed_standard_input(monkeypatch):

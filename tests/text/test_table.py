@@ -42,6 +42,8 @@ GOOD = [("hello, you", "greet"), ("grüezi", "greet"), ("bye", "part")]
          {}),
         ("a.txt", "__label__greet hello, you\n__label__greet grüezi\n"
          "__label__part bye\n", {}),
+        ("a.txt", "__label__greet\thello, you\n__label__greet \t grüezi\n"
+         "__label__part\tbye\n", {}),
         ("a.csv", "\ufefftext,label\n\"hello, you\",greet\ngrüezi,greet\nbye,part",
          {}),
         ("a.csv", 'text,label\n"hello, you",greet\ngrüezi,greet\nbye,part\n'.encode(
@@ -52,6 +54,11 @@ GOOD = [("hello, you", "greet"), ("grüezi", "greet"), ("bye", "part")]
 )  # fmt: skip
 def test_formats(tmp_path, name, content, form):
     assert pairs(write(tmp_path, name, content), Format(**form)) == GOOD
+
+
+def test_white_space_of_fasttext_is_that_of_ascii(tmp_path):
+    path = write(tmp_path, "a.txt", "__label__New\u00a0York\u2003city it is late\n")
+    assert pairs(path) == [("it is late", "New\u00a0York\u2003city")]
 
 
 def test_quotation_marks_in_tsv_are_text(tmp_path):
@@ -110,6 +117,7 @@ HEADER = "text,label\n"
         ("a.jsonl", '{"text": 3, "label": "x"}\n', "line 1: the text must be a str"),
         ("a.txt", "hello\n", "line 1: does not begin with __label__"),
         ("a.txt", "__label__a __label__b hi\n", "line 1: has several labels"),
+        ("a.txt", "__label__a\t__label__b hi\n", "line 1: has several labels"),
         ("a.xlsx", "x", r"expected a \.csv"),
         ("empty/readme.md", "x", "holds no texts"),
         ("classes/x/readme.md", "x", r"the class 'x' has no \.txt files"),
@@ -187,6 +195,23 @@ def test_a_class_with_one_text_stays_in_training():
     train, val = stratified_split(["a", "b", "c"], [0, 1, 1], 0.5, 0)
     assert 0 in train
     assert len(val) == 1
+
+
+def test_texts_with_two_labels_stay_in_training():
+    """Else a rare class, all of whose texts others have as well, may be gone."""
+    texts = [f"t{i}" for i in range(10)] + ["T3", "t4", "t5"]
+    targets = ["a"] * 10 + ["b", "b", "a"]
+    for seed in range(50):
+        train, val = stratified_split(texts, targets, 0.3, seed)
+        assert {"t3", "T3", "t4"} <= {texts[i] for i in train}
+        assert len(val) in (4, 5)
+
+
+def test_a_split_stays_what_it_was():
+    """Models are measured on the part of this very split that they never saw."""
+    texts = [f"t{i % 17}" for i in range(20)] + [f"u{i}" for i in range(20)]
+    val = stratified_split(texts, ["a"] * 20 + ["b"] * 20, 0.2, 3)[1]
+    assert val.tolist() == [3, 10, 13, 16, 22, 27, 32, 37]
 
 
 def test_default_data_is_real_and_clean():

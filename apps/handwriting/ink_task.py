@@ -113,6 +113,16 @@ class InkTask(Task[HandwritingConfig]):
                 layer.columns = length
         return (1, length, 4)
 
+    def probe_inputs(self) -> list[np.ndarray]:
+        # Random points are no ink: their steps are far more than any writing has.
+        turns = np.linspace(0, 6, 80)
+        wave = np.stack([60 * turns, 30 * np.sin(4 * turns)], 1)
+        inks = [Ink((wave, turns[:9, None] * [9, 40])), Ink((wave,))]
+        points = [ink.points() for ink in inks]
+        if length := self.config.length:
+            return list(pad_points([x[:length] for x in points], length))
+        return points
+
     def _room(self, inputs: Sequence[np.ndarray]) -> int | None:
         """Points that a batch is filled up to: None for those of its longest ink.
 

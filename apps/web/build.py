@@ -12,11 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from apps.core import files
 from apps.core.errors import UserError
-from apps.handwriting.ink import Ink
 from seqcore.export.metadata import read_metadata
 
 HERE = Path(__file__).parent
@@ -219,24 +216,11 @@ def _file(folder: Path, target: Path, shipped: dict[str, Any], quantize: str) ->
         path,
         quantize,
         metadata | {"source_sha256": weights},
-        _probes(loaded.metadata),
+        list(task.probe_inputs()) or None,
         streaming,
         task.stream_chunk,
     )
     return path
-
-
-def _probes(metadata: dict[str, Any]) -> list[np.ndarray] | None:
-    """Inputs for the export's check against Keras; None: random ones will do."""
-    if metadata["app"] != "handwriting":
-        return None
-    # Random points are no ink: their steps are far more than any writing has.
-    turns = np.linspace(0, 6, 80)
-    wave = [
-        np.stack([60 * turns, 30 * np.sin(4 * turns)], 1),
-        turns[:9, None] * [9, 40],
-    ]
-    return [Ink(tuple(wave)).points(), Ink((wave[0],)).points()]
 
 
 def _title(folder: Path) -> str:

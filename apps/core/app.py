@@ -23,6 +23,8 @@ class Option:
     is_switch: bool = False
     implies: tuple[str, ...] = ()
     """What else it sets, each as key=value."""
+    needs: str = ""
+    """The flag without which, and without whose setting, it means nothing."""
     metavar: str | None = None
 
 

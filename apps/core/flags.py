@@ -1,9 +1,10 @@
 """What the flags of a verb say of its settings. No Keras here."""
 
 from argparse import Namespace
+from collections.abc import Iterator
 from typing import Any
 
-from apps.core.app import App
+from apps.core.app import App, Option
 from apps.core.config import TrainingConfig, override
 from apps.core.errors import UserError
 from apps.core.rundir import RunDirectory
@@ -12,13 +13,34 @@ from apps.core.rundir import RunDirectory
 def settings(app: App, arguments: Namespace) -> list[str]:
     """The app's shorthand flags that were given, as key=value."""
     found = []
+    for option, value in _given(app, arguments):
+        found.append(f"{option.field}={'true' if value is True else value}")
+        found += option.implies
+    return found
+
+
+def applied(app: App, arguments: Namespace, config: TrainingConfig) -> TrainingConfig:
+    """A model's settings under the flags that were given, checked.
+
+    Raises:
+        UserError: a setting that is wrong, or a flag that means nothing.
+    """
+    config = override(config, settings(app, arguments)).validated()
+    fields = {option.flag: option.field for option in app.options}
+    for option, _ in _given(app, arguments):
+        if option.needs and not getattr(config, fields[option.needs]):
+            raise UserError(
+                f"{option.flag}: means nothing without {option.needs}: give that too"
+            )
+    return config
+
+
+def _given(app: App, arguments: Namespace) -> Iterator[tuple[Option, Any]]:
     for option in app.options:
         name = option.flag.lstrip("-").replace("-", "_")
         value = getattr(arguments, name, None)
         if arguments.verb in option.verbs and value not in (None, False):
-            found.append(f"{option.field}={'true' if value is True else value}")
-            found += option.implies
-    return found
+            yield option, value
 
 
 def training(app: App, arguments: Namespace) -> tuple[RunDirectory, dict[str, Any]]:

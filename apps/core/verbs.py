@@ -29,7 +29,7 @@ def _settings(
     config = dataclasses.replace(
         config, **{name: getattr(type(config), name) for name in config.of_the_files}
     )
-    return configs.override(config, flags.settings(app, arguments)).validated()
+    return flags.applied(app, arguments, config)
 
 
 def train(app: App, arguments: Namespace) -> None:

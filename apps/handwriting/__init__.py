@@ -38,7 +38,7 @@ APP = App(
             "lm_unit",
             "what one transcript is in it: line (default) or word",
             verbs=("evaluate", "predict"),
-            implies=("with_lm=true",),
+            needs="--lm",
             metavar="UNIT",
         ),
         Option(
@@ -46,7 +46,7 @@ APP = App(
             "lm_weight",
             "weight of the language model",
             verbs=("evaluate", "predict"),
-            implies=("with_lm=true",),
+            needs="--lm",
             metavar="X",
         ),
         Option(

@@ -79,8 +79,6 @@ class HandwritingConfig(TrainingConfig):
     """What one transcript is in that file: a line or a word."""
     lm_order: int = 6
     lm_weight: float = 0.5
-    with_lm: bool = False
-    """Refuse to go on without lm: a flag was given that means nothing else."""
     length_bonus: float = 0.0
     """Added to a transcript's score for each character, where there is a model."""
     lexicon: str = ""
@@ -107,11 +105,6 @@ class HandwritingConfig(TrainingConfig):
                     f"{name}={value}: is for transcripts, and this model names single "
                     "symbols"
                 )
-        if self.with_lm and not self.lm:
-            raise UserError(
-                "--lm-weight and --lm-unit: are for a language model, and there is "
-                "none: name the text that it learns from with --lm FILE"
-            )
         if self.length and self.model == "stream":
             raise UserError(f"length={self.length}: is not for streams")
         self._below_1("dropout")

@@ -123,7 +123,7 @@ def test_lexicon_and_language_model(trained, ink, tmp_path, capsys):
 @pytest.mark.parametrize("flag", [("--lm-weight", 0.3), ("--lm-unit", "word")])
 def test_flags_of_a_language_model_want_one(flag, trained, ink, capsys):
     command = ("evaluate", trained / "model.tflite", "--data", ink, *flag)
-    assert "name the text that it learns from with --lm" in fails(capsys, *command)
+    assert f"{flag[0]}: means nothing without --lm" in fails(capsys, *command)
 
 
 def test_transcripts_of_a_split_are_written_one_a_line(ink, tmp_path, capsys):

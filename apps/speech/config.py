@@ -39,8 +39,8 @@ SYNTHESISERS = ("espeak", "flite", "kokoro", "mbrola")
 
 _SHARES = (
     "unknown_share", "silence_share", "noise_probability", "dropout", "cut_share",
-    "room_probability", "trim_share", "mixup", "band_limit", "band_mix",
-    "teacher_share", "synthetic_first", "synthetic_last",
+    "room_probability", "trim_share", "mixup", "band_limit", "teacher_share",
+    "synthetic_first", "synthetic_last",
 )  # fmt: skip
 
 
@@ -142,9 +142,6 @@ class SpeechConfig(TrainingConfig):
     snr_high_db: float = 30.0
     band_warp: float = 0.08
     """Largest relative stretch of the mel axis, either way."""
-    band_mix: float = 0.0
-    """Share of the clips whose mean of each band moves up to half the way to that of
-    another clip: what a voice and a microphone leave in all sounds."""
     tempo: float = 0.0
     """Largest relative change of tempo at the same pitch, either way."""
     equaliser_db: float = 0.0

@@ -18,7 +18,6 @@ from apps.speech.layers import (
 )
 from apps.speech.spectral import (
     AUGMENTATIONS,
-    BandMix,
     BandWarp,
     EachClip,
     Equaliser,
@@ -70,8 +69,6 @@ def build(
     x = layers.Rescaling(0.25, offset=2.25, name="scale")(x)
     x = Tempo(config.tempo, seed=config.seed, name="tempo")(x)
     x = BandWarp(config.band_warp, seed=config.seed, name="band_warp")(x)
-    if config.band_mix:
-        x = BandMix(config.band_mix, seed=config.seed, name="band_mix")(x)
     x = SpecAugment(
         time_masks=config.time_masks,
         time_width=config.time_mask_frames,

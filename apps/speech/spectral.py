@@ -260,44 +260,5 @@ class Equaliser(_Augmentation):
         }
 
 
-@keras.saving.register_keras_serializable("seqcore")
-class BandMix(_Augmentation):
-    """Moves the mean of each band towards that of another clip: another voice.
-
-    What a band has on average tells more about speaker, microphone and line than
-    about the word. MixStyle (Zhou et al. 2021, arXiv:2104.02008) over bands instead
-    of channels (Freq-MixStyle: Morocutti et al. 2023, arXiv:2305.07499), here for
-    the means alone and only where there is sound: what is as quiet as a clip's
-    quietest cell stays so.
-
-    Args:
-        share: Of the clips that are changed.
-        amount: The longest way to the other's mean, as a part of all of it.
-    """
-
-    def __init__(self, share: float = 0.5, amount: float = 0.5, **kwargs):
-        super().__init__(**kwargs)
-        self.share = share
-        self.amount = amount
-
-    def changed(self, features):
-        batch = ops.shape(features)[0]
-        quietest = ops.min(features, axis=(1, 2), keepdims=True)
-        sound = ops.cast(features > quietest + 1e-3, features.dtype)
-        count = ops.sum(sound, axis=1, keepdims=True)
-        # One more than there are: a band of a few cells has no mean to speak of.
-        means = ops.sum(sound * features, axis=1, keepdims=True) / (count + 1)
-        # Every clip the same distance to its partner, so that none is its own.
-        chosen = keras.random.uniform((1 + 2 * batch,), seed=self.seed_generator)
-        distance = 1 + ops.floor(chosen[0] * ops.cast(batch - 1, "float32"))
-        others = ops.roll(means, ops.cast(distance, "int32"), axis=0)
-        mixed = ops.cast(chosen[1 : batch + 1] < self.share, "float32")
-        way = (self.amount * mixed * chosen[batch + 1 :])[:, None, None]
-        return ops.maximum(quietest, features + sound * way * (others - means))
-
-    def get_config(self):
-        return {**super().get_config(), "share": self.share, "amount": self.amount}
-
-
-AUGMENTATIONS = (BandMix, BandWarp, Equaliser, SpecAugment, Tempo)
+AUGMENTATIONS = (BandWarp, Equaliser, SpecAugment, Tempo)
 """What happens to every clip by itself."""

@@ -8,7 +8,6 @@ from apps.speech import models
 from apps.speech.config import SpeechConfig
 from apps.speech.features import QUIETEST, LogMelSpectrogram
 from apps.speech.spectral import (
-    BandMix,
     BandWarp,
     EachClip,
     Equaliser,
@@ -93,31 +92,6 @@ def test_telephones_end_at_the_same_frequency(bands, highest, first):
     assert models.build(config, 2).get_layer("equaliser").first == first
 
 
-def test_band_mix_moves_a_clips_sounds_towards_the_means_of_another():
-    features = np.zeros((16, 400, 4), "float32")
-    features[:, :200] = -9  # silence
-    features[:, 200:] += np.arange(16)[:, None, None]  # the mean of every band
-    found = trained(BandMix(1.0, 0.5, seed=2), features)
-
-    np.testing.assert_array_equal(found[:, :200], -9)
-    moved = (found - features)[:, 200:]
-    np.testing.assert_allclose(moved, moved[:, :1] + 0 * moved, atol=1e-5)
-    # All have the partner at the same distance, some of them past the last clip.
-    further = moved[:, 0, 0] > 0
-    partners = int(further.sum())
-    assert further[:partners].all() and 0 < partners < 16
-    way = moved[:partners, 0, 0] / (16 - partners)
-    assert 0 <= way.min() < 0.15 and 0.35 < way.max() <= 0.5
-
-
-def test_band_mix_changes_the_share_that_was_asked_for():
-    features = np.random.default_rng(0).normal(size=(400, 3, 5)).astype("float32")
-    changed = (trained(BandMix(0.25, seed=0), features) != features).any(axis=(1, 2))
-    assert 0.18 < changed.mean() < 0.32
-    alone = trained(BandMix(1.0, seed=0), features[:1])  # there is no other clip
-    np.testing.assert_array_equal(alone, features[:1])
-
-
 def test_each_clip_by_itself():
     features = np.ones((2, 4 * 25, 40), "float32")
     layer = EachClip(SpecAugment(band_masks=0, time_masks=1, time_width=20, seed=0), 25)
@@ -129,7 +103,6 @@ def test_each_clip_by_itself():
     "layer",
     [
         SpecAugment(),
-        BandMix(0.3, 0.4),
         BandWarp(0.2),
         Tempo(0.1),
         Equaliser(3.0, 0.1, first=20),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import os
 import sys
@@ -15,11 +17,27 @@ from seqcore.loading import load_model, read_arrays, start_tensorflow
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 2 and a single line on standard error for bad input."""
+    """Run one command.
+
+    Returns:
+        0, or 2 with a single line on standard error for bad input, or 141 when nobody
+        reads the output any more.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    for stream in (sys.stdout, sys.stderr):
+        # Labels need not be text that the terminal has; that is no reason to stop.
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left in the buffer would fail once more at the end.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (ValueError, TypeError, OSError, ImportError) as error:
         text = " ".join(str(error).split())
         print(f"seqcore {arguments.command}: error: {text}", file=sys.stderr)
@@ -62,7 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--chunk", type=int, help="fix the steps of a stream call")
     export.add_argument(
-        "--shape", help="fix the input's lengths, as 1,100,40 (- leaves one free)"
+        "--shape",
+        help="fix the input's lengths, as 1,100,40 (- leaves one free); the batch of a "
+        "SavedModel stays free",
     )
     export.add_argument(
         "--representative",
@@ -78,9 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     inspect.set_defaults(run=_inspect)
     inspect.add_argument("file", help="a .tflite or .keras file")
-    inspect.add_argument(
-        "--json", action="store_true", help="print one JSON object (.tflite)"
-    )
+    inspect.add_argument("--json", action="store_true", help="print one JSON object")
     inspect.add_argument(
         "--data",
         metavar="FILE",
@@ -99,15 +117,47 @@ def _inspect(arguments: argparse.Namespace) -> None:
     if Path(arguments.file).suffix == ".keras":
         from seqcore.inspect.cli import run
 
-        print(run(arguments.file, arguments.data, arguments.out, arguments.loss))
+        report = run(arguments.file, arguments.data, arguments.out, arguments.loss)
+        print(json.dumps({"report": str(report)}) if arguments.json else report)
         return
+    _refuse(arguments, f"on {arguments.file}, which is no .keras file", _REPORT)
     from seqcore.export.inspection import inspect_tflite, render
 
     description = inspect_tflite(arguments.file)
     print(json.dumps(description) if arguments.json else render(description))
 
 
+# Options that only one kind of file takes, and what they are where nobody gives them.
+_REPORT = {"data": None, "out": None, "loss": None}
+_TFLITE = {
+    "quantize": "none",
+    "inference_io": "float32",
+    "lowering": "auto",
+    "streaming": False,
+    "chunk": None,
+    "representative": None,
+}
+
+
+def _refuse(
+    arguments: argparse.Namespace, where: str, defaults: dict[str, Any]
+) -> None:
+    """Say which options would do nothing.
+
+    Raises:
+        ExportError: one of ``defaults`` is given, and has no effect ``where``.
+    """
+    given = [name for name, value in defaults.items() if vars(arguments)[name] != value]
+    if given:
+        flags = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise ExportError(f"{flags}: no effect {where}; leave it out")
+
+
 def _export(arguments: argparse.Namespace) -> None:
+    if arguments.format == "saved_model":
+        _refuse(arguments, "with --format saved_model", _TFLITE)
+    if arguments.quantize != "int8":
+        _refuse(arguments, "without --quantize int8", {"representative": None})
     path = Path(arguments.model)
     if not path.is_file() or path.suffix != ".keras":
         raise ExportError(f"{path}: expected a .keras file that exists")
@@ -147,7 +197,7 @@ def _export(arguments: argparse.Namespace) -> None:
             )
         if arguments.format != "tflite":
             target = folder / "saved_model"
-            export_saved_model(model, target, metadata=metadata)
+            export_saved_model(model, target, metadata=metadata, shape=shape)
             print(f"{target}: SavedModel")
     finally:
         for place in made:  # nothing could be exported, if it is empty

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -11,6 +12,13 @@ from typing import Any
 import numpy as np
 
 from seqcore.export.stderr import quiet
+
+# What NumPy raises at a damaged file: in a header that is no Python any more, one that
+# claims more than there is memory, and of archives that zipfile does not read.
+_DAMAGE = (
+    OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error,
+    RuntimeError, MemoryError, tokenize.TokenError,
+)  # fmt: skip
 
 _UNKNOWN_CLASS = re.compile(
     r"Could not locate class '(\w+)'.*?'module': '([\w.]+)'", re.S
@@ -31,7 +39,7 @@ def read_arrays(name: str) -> dict[str, np.ndarray]:
             if isinstance(loaded, np.ndarray):
                 loaded = {"x": loaded}
             arrays = {key: loaded[key] for key in loaded}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGE as error:
         raise ValueError(f"{name}: not a .npy or .npz that opens ({error})") from None
     counts = {key: len(a) if a.ndim else 0 for key, a in arrays.items()}
     if len(set(counts.values())) != 1 or 0 in counts.values():

@@ -74,23 +74,30 @@ def export_all(
 ) -> dict[str, Path]:
     """Writes saved_model/ and model.tflite into `folder`.
 
+    Where one of them cannot be exported, neither is replaced.
+
     Args:
         fix: Fixes the model's lengths for model.tflite, where they are to be; returns
-            the shape of its input, batch axis included. The SavedModel, written
+            the shape of its input, batch axis included. The SavedModel, made
             before, takes any.
         fixed: What the metadata of model.tflite has in place of the same in `metadata`.
     """
     files.make_folder(folder)
-    found = {"tflite": folder / "model.tflite", "saved_model": folder / "saved_model"}
-    with _explained():
-        seqcore.export_saved_model(model, found["saved_model"], metadata=metadata)
-    shape = fix(model)
-    path = found["tflite"]
-    metadata = metadata | dict(fixed or {})
-    export_tflite(
-        model, path, quantize, metadata, representative, streaming, chunk, shape
-    )
-    return found
+    path, saved_model = folder / "model.tflite", folder / "saved_model"
+    if saved_model.exists() and not (saved_model / "saved_model.pb").is_file():
+        raise UserError(
+            f"{saved_model} exists and is no SavedModel; give another folder"
+        )
+    # It is made first, of free lengths, and put in its place last.
+    with files.replacing(saved_model) as temporary:
+        with _explained():
+            seqcore.export_saved_model(model, temporary, metadata=metadata)
+        shape = fix(model)
+        metadata = metadata | dict(fixed or {})
+        export_tflite(
+            model, path, quantize, metadata, representative, streaming, chunk, shape
+        )
+    return {"tflite": path, "saved_model": saved_model}
 
 
 def size_of(path: Path) -> int:

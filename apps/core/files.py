@@ -24,8 +24,9 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary sibling of `path`; renames it onto `path` on success.
 
     Serves files and folders. Whatever happens inside, `path` is afterwards the
-    old one or the complete new one. The temporary keeps the suffix of `path`,
-    because Keras and others choose a format by it.
+    old one or the complete new one. (Only a kill between the two renames that a folder
+    takes leaves the old one beside it, as `.NAME.XXXXXXXX.old`.) The temporary keeps
+    the suffix of `path`, because Keras and others choose a format by it.
 
     Raises:
         UserError: the folder cannot be created or written.
@@ -38,7 +39,11 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         if path.is_dir() and temporary.is_dir():
             old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
             path.rename(old)
-            temporary.rename(path)
+            try:
+                temporary.rename(path)
+            except OSError:
+                old.rename(path)
+                raise
             shutil.rmtree(old, ignore_errors=True)
         else:
             temporary.replace(path)

@@ -15,7 +15,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,16 @@ def encode(metadata: Mapping[str, Any]) -> bytes:
     return (text + "\n").encode("utf-8")
 
 
-def append_to_tflite(model: bytes, metadata: Mapping[str, Any]) -> bytes:
-    """``model`` with ``metadata.json`` in a zip archive behind the flatbuffer."""
+def append_to_tflite(
+    model: bytes,
+    metadata: Mapping[str, Any],
+    others: Iterable[tuple[zipfile.ZipInfo, bytes]] = (),
+) -> bytes:
+    """``model`` with ``metadata.json``, and other files, in a zip archive behind it."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as z:
+        for other, content in others:
+            z.writestr(other, content)
         # A fixed date keeps the file a function of the model and its metadata.
         entry = zipfile.ZipInfo(METADATA_NAME, date_time=(1980, 1, 1, 0, 0, 0))
         entry.compress_type = zipfile.ZIP_DEFLATED
@@ -85,22 +91,26 @@ def _read_zip_entry(path: Path) -> bytes | None:
     name = _KERAS_ENTRY if path.suffix == ".keras" else METADATA_NAME
     try:
         archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile:
+    except _NO_ARCHIVE:
         if path.suffix == ".keras":
             raise ValueError(f"{path}: not a .keras file, or cut short") from None
         if _ARCHIVE_BEGINS.search(path.read_bytes()):
-            raise ValueError(f"{path}: is cut short, within its {name}") from None
+            raise ValueError(
+                f"{path}: is cut short or damaged, within its {name}"
+            ) from None
         return None
     with archive:
         if name not in archive.namelist():
             return None
         try:
             return archive.read(name)
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        except (*_NO_ARCHIVE, zlib.error, EOFError) as error:
             raise ValueError(f"{path}: its {name} is damaged ({error})") from None
 
 
 _KERAS_ENTRY = "seqcore.json"
+# A version or a compression that it does not know is a RuntimeError of zipfile's.
+_NO_ARCHIVE = (zipfile.BadZipFile, RuntimeError)
 _ARCHIVE_BEGINS = re.compile(
     rb"PK\x03\x04.{26}" + re.escape(METADATA_NAME.encode()), re.DOTALL
 )
@@ -123,8 +133,8 @@ def write_metadata(path: str | os.PathLike, metadata: Mapping[str, Any]) -> None
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         if path.suffix == ".tflite":
-            content = _without_archive(path.read_bytes())
-            temporary.write_bytes(append_to_tflite(content, metadata))
+            content, others = _taken_apart(path.read_bytes())
+            temporary.write_bytes(append_to_tflite(content, metadata, others))
         else:
             with zipfile.ZipFile(path) as old, zipfile.ZipFile(temporary, "w") as new:
                 for entry in old.infolist():
@@ -132,7 +142,7 @@ def write_metadata(path: str | os.PathLike, metadata: Mapping[str, Any]) -> None
                         new.writestr(entry, old.read(entry))
                 new.writestr(_KERAS_ENTRY, text)
         os.replace(temporary, path)
-    except zipfile.BadZipFile as error:
+    except (*_NO_ARCHIVE, zlib.error, EOFError) as error:
         raise ValueError(
             f"{path}: not a {path.suffix or 'model'} file that opens ({error})"
         ) from None
@@ -140,13 +150,17 @@ def write_metadata(path: str | os.PathLike, metadata: Mapping[str, Any]) -> None
         temporary.unlink(missing_ok=True)
 
 
-def _without_archive(content: bytes) -> bytes:
-    """The flatbuffer of a .tflite file, without the archive behind it."""
+def _taken_apart(content: bytes) -> tuple[bytes, list[tuple[zipfile.ZipInfo, bytes]]]:
+    """The flatbuffer of a .tflite file, and what is behind it but for the metadata."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return content[: min(e.header_offset for e in archive.infolist())]
+        archive = zipfile.ZipFile(io.BytesIO(content))
     except zipfile.BadZipFile:
-        return content
+        return content, []
+    with archive:
+        entries = archive.infolist()
+        begin = min((e.header_offset for e in entries), default=archive.start_dir)
+        others = [(e, archive.read(e)) for e in entries if e.filename != METADATA_NAME]
+        return content[:begin], others
 
 
 def write_saved_model_metadata(folder: Path, metadata: Mapping[str, Any]) -> None:

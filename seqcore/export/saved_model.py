@@ -56,10 +56,26 @@ def export_saved_model(
     try:
         program.save(str(temporary))
         write_saved_model_metadata(temporary, full)
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-        os.chmod(path, 0o755)
+        os.chmod(temporary, 0o755)
+        _move(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return path
+
+
+def _move(new: Path, path: Path) -> None:
+    """Put the folder ``new`` at ``path``; one that is there stays if that fails.
+
+    (Ended between the two renames, it is beside ``path``, its name with ``.old``.)
+    """
+    if not path.exists():
+        os.replace(new, path)
+        return
+    old = new.with_name(f"{new.name}.old")
+    os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

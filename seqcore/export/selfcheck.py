@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,26 +21,38 @@ from seqcore.export.signatures import STREAM
 TOLERANCES = {"none": 1e-4, "float16": 1e-2, "dynamic": 0.1, "int8": 0.2}
 
 _LENGTHS = (1, 13, 64)
+_LETTERS = 128
 
 
 def probes(io: ModelIO, seed: int = 0) -> Iterator[dict[str, np.ndarray]]:
-    """Random inputs; where a length is free: one step, an odd length, a long one."""
+    """Random inputs; where a length is free: one step, an odd length, a long one.
+
+    Integers are 0 and 1, which are ids of any vocabulary, but maybe padding alone: the
+    last input has letters too. (Keras may refuse it, and `check` skips it then.)
+    """
     rng = np.random.default_rng(seed)
     free = any(None in spec.shape[1:] for spec in io.specs.values())
-    for length in _LENGTHS if free else (0, 0):
+    lengths = _LENGTHS if free else (0, 0)
+    kinds = [(length, 2) for length in lengths]
+    if any(spec.dtype.is_integer for spec in io.specs.values()):
+        kinds.append((lengths[-1], _LETTERS))
+    for length, integers in kinds:
         yield {
-            name: _random(rng, [1] + [d or length for d in spec.shape[1:]], spec.dtype)
+            name: _random(
+                rng, [1] + [d or length for d in spec.shape[1:]], spec.dtype, integers
+            )
             for name, spec in io.specs.items()
         }
 
 
-def _random(rng: np.random.Generator, shape: list[int], dtype: tf.DType):
+def _random(
+    rng: np.random.Generator, shape: list[int], dtype: tf.DType, integers: int = 2
+):
     if dtype.is_floating:
         return rng.normal(0.0, 1.0, shape).astype(dtype.as_numpy_dtype)
     if dtype.is_bool:
         return rng.random(shape) < 0.5
-    # Small integers are valid ids of any vocabulary and bytes of any text.
-    return rng.integers(0, 2, shape).astype(dtype.as_numpy_dtype)
+    return rng.integers(0, integers, shape).astype(dtype.as_numpy_dtype)
 
 
 class KerasReference:
@@ -87,10 +100,19 @@ def check(
     reference: KerasReference,
     examples: list[dict[str, np.ndarray]],
     tolerance: float,
-) -> float:
-    """The largest difference over ``examples``; ExportError beyond ``tolerance``."""
+) -> tuple[float, dict[str, np.ndarray]]:
+    """Run the file and Keras on ``examples``.
+
+    Returns:
+        The largest difference, NaN where no output can be compared, and the last
+        example that Keras takes.
+
+    Raises:
+        ExportError: Keras takes none, or the difference is beyond ``tolerance``.
+    """
     runner = TFLiteRunner(content)
-    worst, compared = 0.0, 0
+    errors: list[float] = []
+    taken = None
     for example in examples:
         try:
             want = reference(example)
@@ -107,21 +129,30 @@ def check(
         for name in want:
             if _incomparable(want[name], tolerance):
                 continue
-            worst = max(worst, difference(got[name], want[name]))
-        compared += 1
+            errors.append(difference(got[name], want[name]))
+        taken = example
     runner.close()
-    if not compared:
+    if taken is None:
         raise ExportError(
             "Keras refuses every probe input, so that the file cannot be checked; "
-            f"pass inputs it accepts as probe_data= ({str(refused).splitlines()[0]})"
+            f"pass inputs it accepts as probe_data= ({cause(refused)})"
         )
-    if not worst <= tolerance:
+    worst = max(errors, default=math.nan)
+    if errors and not worst <= tolerance:
         raise ExportError(
             f"the converted file differs from Keras by {worst:.2e}, beyond the "
             f"tolerance {tolerance:g}; nothing was written. Pass probe inputs like "
             "the model's own (probe_data=), or a larger tolerance= if the loss is meant"
         )
-    return worst
+    return worst, taken
+
+
+def cause(error: Exception) -> str:
+    """The line of an error of TensorFlow's, or Keras's, that says what is wrong."""
+    # It comes behind what kind of error that is, and before the operator and its place.
+    lines = str(error).split("[[")[0].split("\n")
+    said = [line.strip() for line in lines if line.strip()]
+    return said[-1][:300] if said else type(error).__name__
 
 
 _STREAM_TIMESTEPS = 48
@@ -138,8 +169,9 @@ def check_stream(
 ) -> float:
     """Chunks of several sizes against Keras on the whole sequence.
 
-    Returns the largest difference; ExportError beyond ``limit``. It also finds the
-    layers that no rule knows to look beyond their chunk.
+    Returns the largest difference, NaN where no output can be compared; ExportError
+    beyond ``limit``. It also finds the layers that no rule knows to look beyond their
+    chunk.
     """
     length = _STREAM_TIMESTEPS
     if chunk is not None:
@@ -153,7 +185,7 @@ def check_stream(
         n: _random(rng, [1, length, *s.shape[2:]], s.dtype) for n, s in io.specs.items()
     }
     want = reference(example)
-    worst = 0.0
+    errors: list[float] = []
     for sizes in _STREAM_CHUNKS if chunk is None else ((chunk,),):
         got = run_stream(runner, stream, example, sizes)
         for name, value in want.items():
@@ -168,9 +200,10 @@ def check_stream(
                 error = difference(joined, value)
             else:
                 error = difference(pieces[-1], value)
-            worst = max(worst, error)
+            errors.append(error)
     runner.close()
-    if not worst <= limit:
+    worst = max(errors, default=math.nan)
+    if errors and not worst <= limit:
         raise ExportError(
             f"streaming=True: outputs of chunks differ from the whole sequence's by "
             f"{worst:.2e} (tolerance {limit:g}); some layer looks "

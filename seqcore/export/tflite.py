@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -46,7 +47,8 @@ class ExportReport:
     Attributes:
         path: The file.
         size: Its bytes.
-        max_difference: Largest difference from Keras on the probe inputs.
+        max_difference: Largest difference from Keras on the probe inputs; NaN, with a
+            note, where every output is an integer that quantised weights may change.
         notes: What a user should know, such as weights left in float32.
     """
 
@@ -133,24 +135,34 @@ def export_tflite(
             program.add(STREAM, {**stream.inputs, **stream.states}, stream.function)
         representative = None
         if quantize == "int8":
-            representative = calibration_data(representative_data, io, program, stream)
+            representative = calibration_data(
+                representative_data, model, io, program, stream
+            )
         content = convert(
             program, quantize, representative, _float_layers(model), inference_io
         )
 
-        examples = (
-            list(probes(io)) if probe_data is None else as_examples(probe_data, io)
-        )
+        if probe_data is None:
+            examples = list(probes(io))
+        elif not (examples := as_examples(probe_data, io, "probe_data")):
+            raise ExportError("probe_data holds no example: give some, or leave it out")
         limit = TOLERANCES[quantize] if tolerance is None else tolerance
         reference = KerasReference(model, io)
-        worst = check(content, reference, examples, limit)
+        worst, taken = check(content, reference, examples, limit)
         if stream is not None:
+            # Both are NaN or neither is: what can be compared is the same.
             worst = max(
                 worst, check_stream(content, reference, io, stream, chunk, limit)
             )
 
     notes = [*_float_weights(content, quantize), *_arena(content, lowering, quantize)]
-    if lowering != "fused" and shape_appears_late(content, examples[-1]):
+    compared = not math.isnan(worst)
+    if not compared:
+        notes.append(
+            "every output is an integer, such as the index of a best class, that "
+            "quantised weights may change, so none was compared: measure it on data"
+        )
+    if lowering != "fused" and shape_appears_late(content, taken):
         notes.append(
             "an output's shape is known only after a run: for CompiledModel and "
             "browsers fix the input's with shape="
@@ -161,15 +173,16 @@ def export_tflite(
         "quantize": quantize,
         "inference_io": inference_io,
         "lowering": lowering,
-        "max_difference_from_keras": worst,
+        "max_difference_from_keras": worst if compared else None,
     }
     content = append_to_tflite(content, full)
     path = Path(path)
     write_atomically(path, content)
     if verbose:
-        print(
-            f"{path}: {len(content):,} bytes, largest difference from Keras {worst:.1e}"
-        )
+        said = "not compared with Keras"
+        if compared:
+            said = f"largest difference from Keras {worst:.1e}"
+        print(f"{path}: {len(content):,} bytes, {said}")
         for note in notes:
             print(f"  {note}")
     return ExportReport(path, len(content), worst, tuple(notes))

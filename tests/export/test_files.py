@@ -79,6 +79,28 @@ def test_saved_model_runs_without_seqcore_on_any_batch(model, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model(x), atol=1e-5)
 
 
+def test_a_saved_model_stays_where_another_cannot_take_its_place(
+    model, tmp_path, monkeypatch
+):
+    folder = seqcore.export_saved_model(model, tmp_path / "sm", metadata={"a": 1})
+    rename = os.replace
+
+    def failing(source, target):
+        if Path(target) == folder and not str(source).endswith(".old"):
+            raise PermissionError(13, "Permission denied")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(PermissionError):
+        seqcore.export_saved_model(model, folder, metadata={"a": 2})
+    assert [p.name for p in tmp_path.iterdir()] == ["sm"]
+    assert read_metadata(folder)["a"] == 1
+    monkeypatch.setattr(os, "replace", rename)
+    seqcore.export_saved_model(model, folder, metadata={"a": 3})
+    assert [p.name for p in tmp_path.iterdir()] == ["sm"]
+    assert read_metadata(folder)["a"] == 3
+
+
 @pytest.mark.parametrize(
     "arguments, said",
     [

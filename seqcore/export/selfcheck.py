@@ -195,7 +195,7 @@ def check_stream(
             if f"{name}_steps" in got:
                 valid = [int(n[0]) for n in got[f"{name}_steps"]]
                 pieces = [p[:, :n] for p, n in zip(pieces, valid, strict=True)]
-            joined = np.concatenate(pieces, axis=1) if pieces[0].ndim > 2 else None
+            joined = np.concatenate(pieces, axis=1) if pieces[0].ndim > 1 else None
             if joined is not None and joined.shape == value.shape:
                 error = difference(joined, value)
             else:

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -94,6 +95,27 @@ def test_last_output_and_running_pool(tmp_path):
         seqcore.export_tflite(model, path, streaming=True, verbose=False)
         got = stream(TFLiteRunner(path), x, [7, 1, 12])[-1]
         np.testing.assert_allclose(got, model(x), atol=1e-5)
+
+
+class Best(L.Layer):
+    """The number of the highest score of every step."""
+
+    def call(self, x):
+        return tf.argmax(x, axis=-1, output_type=tf.int32)
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape[:-1], "int32")
+
+
+def test_class_numbers_of_every_step(tmp_path):
+    """They have no axis behind that of time, and are compared chunk by chunk too."""
+    model = model_of(LSTM(UNITS, return_sequences=True), L.Dense(5), Best())
+    path = tmp_path / "numbers.tflite"
+    report = seqcore.export_tflite(model, path, streaming=True, verbose=False)
+    assert report.max_difference == 0
+    x = clip(TIMESTEPS)
+    found = np.concatenate(stream(TFLiteRunner(path), x, [7, 3]), axis=1)
+    np.testing.assert_array_equal(found, model(x))
 
 
 def test_fixed_chunk_in_compiled_model_with_shared_weights(tmp_path):

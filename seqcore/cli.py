@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     export = commands.add_parser(
         "export", help="a .keras file to a .tflite file and a SavedModel"
     )
-    export.set_defaults(run=_export)
+    export.set_defaults(run=_export, default=export.get_default)
     export.add_argument("model", help="a .keras file")
     export.add_argument("--out", required=True, help="folder to write to")
     export.add_argument(
@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         "seqcore layers and examples, writes a report with figures: gates, gradients "
         "through time, memory.",
     )
-    inspect.set_defaults(run=_inspect)
+    inspect.set_defaults(run=_inspect, default=inspect.get_default)
     inspect.add_argument("file", help="a .tflite or .keras file")
     inspect.add_argument("--json", action="store_true", help="print one JSON object")
     inspect.add_argument(
@@ -127,27 +127,21 @@ def _inspect(arguments: argparse.Namespace) -> None:
     print(json.dumps(description) if arguments.json else render(description))
 
 
-# Options that only one kind of file takes, and what they are where nobody gives them.
-_REPORT = {"data": None, "out": None, "loss": None}
-_TFLITE = {
-    "quantize": "none",
-    "inference_io": "float32",
-    "lowering": "auto",
-    "streaming": False,
-    "chunk": None,
-    "representative": None,
-}
+# Options that only one kind of file takes.
+_REPORT = ("data", "out", "loss")
+_TFLITE = (
+    "quantize", "inference_io", "lowering", "streaming", "chunk", "representative",
+)  # fmt: skip
 
 
-def _refuse(
-    arguments: argparse.Namespace, where: str, defaults: dict[str, Any]
-) -> None:
+def _refuse(arguments: argparse.Namespace, where: str, options: Sequence[str]) -> None:
     """Say which options would do nothing.
 
     Raises:
-        ExportError: one of ``defaults`` is given, and has no effect ``where``.
+        ExportError: one of ``options`` is given, and has no effect ``where``.
     """
-    given = [name for name, value in defaults.items() if vars(arguments)[name] != value]
+    default = arguments.default
+    given = [name for name in options if vars(arguments)[name] != default(name)]
     if given:
         flags = ", ".join("--" + name.replace("_", "-") for name in given)
         raise ExportError(f"{flags}: no effect {where}; leave it out")
@@ -157,7 +151,7 @@ def _export(arguments: argparse.Namespace) -> None:
     if arguments.format == "saved_model":
         _refuse(arguments, "with --format saved_model", _TFLITE)
     if arguments.quantize != "int8":
-        _refuse(arguments, "without --quantize int8", {"representative": None})
+        _refuse(arguments, "without --quantize int8", ["representative"])
     path = Path(arguments.model)
     if not path.is_file() or path.suffix != ".keras":
         raise ExportError(f"{path}: expected a .keras file that exists")

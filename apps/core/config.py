@@ -54,9 +54,9 @@ class TrainingConfig:
     of_the_files: ClassVar[tuple[str, ...]] = ()
     """Settings that say how the files given with a verb are read: a later one, on
     other files, begins with their defaults."""
-    of_other_verbs: ClassVar[tuple[str, ...]] = ("whole", "explain", "length")
-    """Settings, where an application has them, that mean nothing to a training, or
-    spoil it: they are given to the verbs of their flags alone."""
+    of_other_verbs: ClassVar[tuple[str, ...]] = ()
+    """Settings that mean nothing to a training, or spoil it: they are given to the
+    verbs of their flags alone."""
 
     def validated(self) -> "TrainingConfig":
         """This configuration, its values checked.

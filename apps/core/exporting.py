@@ -12,6 +12,7 @@ import seqcore
 from apps.core import files
 from apps.core.errors import UserError
 from seqcore.export import ExportError
+from seqcore.export.saved_model import check_replaceable
 
 _PROBES = 4
 
@@ -84,10 +85,8 @@ def export_all(
     """
     files.make_folder(folder)
     path, saved_model = folder / "model.tflite", folder / "saved_model"
-    if saved_model.exists() and not (saved_model / "saved_model.pb").is_file():
-        raise UserError(
-            f"{saved_model} exists and is no SavedModel; give another folder"
-        )
+    with _explained():
+        check_replaceable(saved_model)
     # It is made first, of free lengths, and put in its place last.
     with files.replacing(saved_model) as temporary:
         with _explained():

@@ -85,6 +85,7 @@ class HandwritingConfig(TrainingConfig):
     """Text file of the only words allowed."""
 
     of_the_files: ClassVar[tuple[str, ...]] = ("skip_bad",)
+    of_other_verbs: ClassVar[tuple[str, ...]] = ("length",)
 
     def validated(self) -> "HandwritingConfig":
         super().validated()

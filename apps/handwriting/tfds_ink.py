@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from apps.core.errors import UserError
 from apps.handwriting import readers
 from apps.handwriting.readers import Record
-from apps.handwriting.sources import divide
+from apps.handwriting.splits import divide
 
 SPLIT_NAMES = {"train": "train", "val": "validation", "test": "test"}
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import ClassVar
 
 from apps.core.config import TrainingConfig
 from apps.core.errors import UserError
@@ -52,6 +53,8 @@ def _listed(names: str) -> tuple[str, ...]:
 @dataclasses.dataclass(frozen=True)
 class SpeechConfig(TrainingConfig):
     """Settings of a run of the speech application."""
+
+    of_other_verbs: ClassVar[tuple[str, ...]] = ("whole",)
 
     model: str = "crnn"
     epochs: int = 25

@@ -14,17 +14,9 @@ from apps.core.errors import UserError
 from apps.core.task import Data, Split, Task
 from apps.speech import models, protocol, sources
 from apps.speech.adapt import adopt
-from apps.speech.audio import SAMPLE_RATE, from_pcm16, loudest_stretch, read_audio
+from apps.speech.audio import SAMPLE_RATE, loudest_stretch, read_audio
 from apps.speech.augment import JoinedBatches, SpeechBatches
-from apps.speech.clips import (
-    CLIP_SAMPLES,
-    SILENCE,
-    UNKNOWN,
-    Audio,
-    Clip,
-    Recordings,
-    pcm_of,
-)
+from apps.speech.clips import CLIP_SAMPLES, SILENCE, UNKNOWN, Audio, Clip, Recordings
 from apps.speech.config import STREAM_CHUNK, SpeechConfig
 from apps.speech.detector import METADATA_KEY, Rule
 from apps.speech.noise import SHORTEST_SECONDS, Background
@@ -167,8 +159,8 @@ class SpeechTask(Task[SpeechConfig]):
             clips = recordings.split(
                 name, self.config.validation_share, self.config.speakers()
             )
-        own = [from_pcm16(pcm_of(clip)) for clip in clips if clip.word == SILENCE]
-        background = Background(noise, name, own=[np.concatenate(own)] if own else [])
+        silence = Audio.read([clip for clip in clips if clip.word == SILENCE])
+        background = Background(noise, name, own=[silence[:].reshape(-1)])
         more = [clip for clip in more if self._is_wanted(clip, classes)]
         if name == "train":
             protocol.check_complete(clips, classes.labels, recordings.where)

@@ -86,6 +86,7 @@ class TextConfig(TrainingConfig):
     """Adds the effect of every word to what predict answers."""
 
     of_the_files: ClassVar[tuple[str, ...]] = ("encoding", "skip_bad")
+    of_other_verbs: ClassVar[tuple[str, ...]] = ("whole", "explain", "length")
 
     @property
     def summary(self) -> str:

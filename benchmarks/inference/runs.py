@@ -28,7 +28,10 @@ def tflite_run(path: Path, array: np.ndarray) -> Run:
 
 
 def tflite_stream(path: Path, array: np.ndarray, units: int) -> Run:
-    """One step of the ``stream`` signature, the state fed back."""
+    """One step of the ``stream`` signature, the state fed back.
+
+    By LiteRT alone: what seqcore imports would count as the model's memory.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path), num_threads=1)

@@ -10,11 +10,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from seqcore.export.errors import ExportError
+from seqcore.export.errors import ExportError, cause
 from seqcore.export.lowerings.scan import scan
 from seqcore.export.lowerings.steps import Lowered
 from seqcore.export.program import ModelIO, Program, serving, trace
-from seqcore.export.selfcheck import cause, chunks
+from seqcore.export.selfcheck import chunks
 from seqcore.export.signatures import SERVING, STREAM
 
 _CALIBRATION_CHUNK = 8

@@ -17,6 +17,7 @@ from seqcore.export.overrides import (
     plain_calls,
     without_dropout_masks,
 )
+from seqcore.layers.convert import is_convertible
 from seqcore.layers.lowering import lowering
 from seqcore.layers.recurrent import RecurrentLayer
 
@@ -82,11 +83,9 @@ def check_model(model: Any) -> None:
                 )
         elif isinstance(layer, keras.layers.RNN):
             kind = type(layer).__name__
-            cell = getattr(layer, "cell", None)
-            known = (keras.layers.LSTMCell, keras.layers.SimpleRNNCell)
             way_out = (
                 "pass the model through seqcore.convert(model) first"
-                if type(cell) in known
+                if is_convertible(getattr(layer, "cell", None))
                 else "only seqcore.LSTM and seqcore.RNN have an export; build with them"
             )
             raise ExportError(

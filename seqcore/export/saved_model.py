@@ -42,8 +42,7 @@ def export_saved_model(
     """
     check_model(model)
     path = Path(path)
-    if path.exists() and not (path / "saved_model.pb").is_file():
-        raise ExportError(f"{path} exists and is no SavedModel; give another folder")
+    check_replaceable(path)
     full = {**(metadata or {}), "seqcore": provenance(model)}
     encode(full)
     io = model_io(model, shape)
@@ -61,6 +60,14 @@ def export_saved_model(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return path
+
+
+def check_replaceable(path: Path) -> None:
+    """Raises:
+    ExportError: ``path`` is there, and no SavedModel.
+    """
+    if path.exists() and not (path / "saved_model.pb").is_file():
+        raise ExportError(f"{path} exists and is no SavedModel; give another folder")
 
 
 def _move(new: Path, path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqcore.export.errors import ExportError
+from seqcore.export.errors import ExportError, cause
 from seqcore.export.overrides import overridden, time_distributed_calls
 from seqcore.export.program import ModelIO, with_batch
 from seqcore.export.runtime import TFLiteRunner
@@ -145,14 +145,6 @@ def check(
             "the model's own (probe_data=), or a larger tolerance= if the loss is meant"
         )
     return worst, taken
-
-
-def cause(error: Exception) -> str:
-    """The line of an error of TensorFlow's, or Keras's, that says what is wrong."""
-    # It comes behind what kind of error that is, and before the operator and its place.
-    lines = str(error).split("[[")[0].split("\n")
-    said = [line.strip() for line in lines if line.strip()]
-    return said[-1][:300] if said else type(error).__name__
 
 
 _STREAM_TIMESTEPS = 48

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from seqcore.export.errors import cause
 from seqcore.loading import load_model, read_arrays, start_tensorflow
 
 _MOST_EXAMPLES = 64
@@ -44,10 +45,9 @@ def run(file: str, data: str | None, out: str | None, loss: str | None) -> Path:
     try:
         return write_report(model, x, y, out=folder, loss=loss, title=path.name)
     except tf.errors.OpError as error:
-        problem = error.message.splitlines()[0]
         raise ValueError(
             f"{data}: values that the model or its loss does not take, such as a "
-            f"class that it does not have, or text: {problem}"
+            f"class that it does not have, or text: {cause(error)}"
         ) from None
 
 

@@ -88,11 +88,12 @@ def to_inputs(model: Any, x: Any, caller: str) -> Any:
             declares.
     """
     declared = getattr(model, "inputs", None)
-    x = _in_order(model, declared, x, caller)
-    given = list(x.values()) if isinstance(x, dict) else tree.flatten(x)
-    arrays = [np.asarray(ops.convert_to_numpy(a)) for a in given]
     if not declared:
         return tree.map_structure(_tensor, x) if not hasattr(x, "shape") else _tensor(x)
+    if isinstance(x, dict):
+        x = _in_order(model, declared, x, caller)
+    given = list(x.values()) if isinstance(x, dict) else tree.flatten(x)
+    arrays = [np.asarray(ops.convert_to_numpy(a)) for a in given]
     shapes = [tuple(a.shape) for a in arrays]
     wanted = [tuple(i.shape) for i in declared]
     fits = len(shapes) == len(wanted) and all(
@@ -116,11 +117,11 @@ def to_inputs(model: Any, x: Any, caller: str) -> Any:
     return tensors[0] if hasattr(x, "shape") else tree.pack_sequence_as(x, tensors)
 
 
-def _in_order(model: Any, declared: Any, x: Any, caller: str) -> Any:
-    """A dict of inputs in the order in which the model declares them, as a model
-    that was not built of a dict takes them by the names of its inputs."""
-    if not isinstance(x, dict) or not declared:
-        return x
+def _in_order(
+    model: Any, declared: Any, x: dict[str, Any], caller: str
+) -> dict[str, Any]:
+    """Inputs in the order in which the model declares them: one that was not built
+    of a dict takes them by the names of its inputs."""
     if isinstance(model.input, dict):
         names = sorted(model.input)  # the order of `model.inputs`
     elif len(declared) == len(x) == 1:

@@ -70,12 +70,17 @@ def _clone(layer):
     return keras.saving.deserialize_keras_object(rewritten, custom_objects=classes)
 
 
+def is_convertible(part: Any) -> bool:
+    """Whether ``convert`` has a layer or cell of ours for this one of Keras's."""
+    return type(part) in _REPLACEMENTS
+
+
 def _left_over(model) -> list[str]:
     layers: Any = model._flatten_layers()
     return [
         f"{layer.name} ({type(layer).__name__})"
         for layer in layers
-        if type(layer) in _REPLACEMENTS
+        if is_convertible(layer)
     ]
 
 

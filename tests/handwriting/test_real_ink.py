@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from apps.handwriting import readers, sources
+from apps.handwriting import readers
+from apps.handwriting.splits import divide
 
 pytestmark = pytest.mark.data
 
@@ -19,7 +20,7 @@ def folder(real_data, name):
 def test_pendigits(real_data):
     records, bad = readers.collect(folder(real_data, "pendigits") / "pendigits-train")
     assert (len(records), bad) == (7494, [])
-    split = sources.divide(records, "pendigits")
+    split = divide(records, "pendigits")
     assert sorted({int(r.writer) for r in split["val"]}) == [26, 27, 28, 29, 30]
     assert len(split["val"]) == 1248
     assert {r.text for r in records} == set("0123456789")
@@ -32,7 +33,7 @@ def test_gw_online(real_data):
     texts = {r.source.rpartition("/")[2]: r.text for r in records}
     # The two files without a transcript are named after it.
     assert all(text in name for name, text in texts.items())
-    split = sources.divide(records, str(archive))
+    split = divide(records, str(archive))
     assert len({r.writer for r in split["val"]}) == 3
     # Upright: the dot of an i stands over its stem (y grows downwards).
     dotted = [r.ink.strokes for r in records if r.text == "in"]

@@ -15,6 +15,7 @@ from apps.handwriting.features import PenFeatures, count_steps
 from apps.handwriting.ink import Ink
 from apps.handwriting.readers import Record
 from apps.handwriting.readers.json_ink import to_json
+from apps.handwriting.splits import divide
 from apps.handwriting.words import WORDS, split_words
 
 CONFIG = dataclasses.replace(CONFIGS["words"], synthetic_size=24)
@@ -37,35 +38,35 @@ def writers(records):
     ("count", "held"), [(30, [26, 27, 28, 29, 30]), (15, [13, 14, 15]), (2, [2])]
 )
 def test_last_writers_validate(count, held):
-    found = sources.divide(by_writers(count), "x")
+    found = divide(by_writers(count), "x")
     assert writers(found["val"]) == held
     assert writers(found["train"]) == [w for w in range(1, count + 1) if w not in held]
 
 
 def test_named_writers_validate():
-    found = sources.divide(by_writers(5), "x", "2, 4")
+    found = divide(by_writers(5), "x", "2, 4")
     assert writers(found["val"]) == [2, 4]
-    assert len(sources.divide(by_writers(5), "x", "all")["val"]) == 20
+    assert len(divide(by_writers(5), "x", "all")["val"]) == 20
     with pytest.raises(UserError, match="'9' wrote nothing"):
-        sources.divide(by_writers(5), "x", "9")
+        divide(by_writers(5), "x", "9")
 
 
 def test_without_writers_every_seventh_validates():
     anonymous = [dataclasses.replace(r, writer=None) for r in by_writers(7)]
-    found = sources.divide(anonymous, "x")
+    found = divide(anonymous, "x")
     assert [len(found["train"]), len(found["val"])] == [24, 4]
 
 
 def test_records_without_a_writer_are_divided_one_by_one():
     named = by_writers(11)
     loose = [dataclasses.replace(record("a", "", i), writer=None) for i in range(9)]
-    found = sources.divide([*named[:20], *loose, *named[20:]], "x")
+    found = divide([*named[:20], *loose, *named[20:]], "x")
     assert writers(r for r in found["val"] if r.writer) == [10, 11]
     assert writers(r for r in found["train"] if r.writer) == list(range(1, 10))
     assert [r for r in found["val"] if not r.writer] == [loose[0], loose[7]]
     assert len(found["train"] + found["val"]) == len(named + loose)
     # Who validates is said by name: nobody else does.
-    found = sources.divide([*named, *loose], "x", "2")
+    found = divide([*named, *loose], "x", "2")
     assert {r.writer for r in found["val"]} == {"2"}
 
 

@@ -73,15 +73,14 @@ def is_ink(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return _may_be_ink(path.name, file.read(_HEAD))
+        return _may_be_ink(path.name, sniff(file.read(_HEAD)))
 
 
-def _may_be_ink(name: str, head: bytes) -> bool:
-    """The same of a file that may as well be a readme, a script or a picture."""
+def _may_be_ink(name: str, kind: str | None) -> bool:
+    """The same of a file that may as well be a readme, a script or a picture, by its
+    name and what `sniff` says of it."""
     suffix = Path(name).suffix.lower()
-    if suffix in _BESIDE:
-        return False
-    return suffix in _NAMED_INK or sniff(head) is not None
+    return suffix not in _BESIDE and (kind is not None or suffix in _NAMED_INK)
 
 
 def records(path: str | os.PathLike) -> Iterator[Found]:
@@ -103,10 +102,11 @@ def records(path: str | os.PathLike) -> Iterator[Found]:
             if isinstance(data, BadRecord):
                 yield data
                 continue
-            if not _may_be_ink(name, data[:_HEAD]):
+            kind = sniff(data[:_HEAD])
+            if not _may_be_ink(name, kind):
                 continue
             any_ink = True
-            yield from _parse(sniff(data[:_HEAD]), data, name)
+            yield from _parse(kind, data, name)
         if not any_ink:
             raise UserError(
                 f"{path}: holds no ink: expected JSON Lines, UNIPEN, InkML, IAM-OnDB, "
